@@ -192,7 +192,11 @@ export interface Vfs {
   readlink(ino: InodeNumber): Uint8Array
 
   /** Makes a regular file, FIFO, socket or device node. `mode` has type and permission bits. */
-  mknod(place: Place, node: { readonly mode: number; readonly rdev: number }, caller: Caller): Attributes
+  mknod(
+    place: Place,
+    node: { readonly mode: number; readonly rdev: number },
+    caller: Caller
+  ): Attributes
   /** Makes a directory; it inherits set-group-ID and group from a set-group-ID parent. */
   mkdir(place: Place, mode: number, caller: Caller): Attributes
   /** Makes a symbolic link. @throws {FsError} ENAMETOOLONG for a target over 4,095 bytes */
@@ -214,9 +218,17 @@ export interface Vfs {
   /** Opens a file; O_TRUNC in `flags` cuts it. @throws {FsError} EISDIR, ENOENT, ELOOP */
   open(ino: InodeNumber, flags: number): MaybePromise<HandleId>
   /** Makes and opens a regular file. @throws {FsError} EEXIST if the name is taken */
-  create(place: Place, node: { readonly mode: number; readonly flags: number }, caller: Caller): Opened
+  create(
+    place: Place,
+    node: { readonly mode: number; readonly flags: number },
+    caller: Caller
+  ): Opened
   /** Makes and opens a regular file without a name in the file system of `parent`. */
-  tmpfile(parent: InodeNumber, node: { readonly mode: number; readonly flags: number }, caller: Caller): Opened
+  tmpfile(
+    parent: InodeNumber,
+    node: { readonly mode: number; readonly flags: number },
+    caller: Caller
+  ): Opened
 
   /**
    * Reads up to `length` bytes; fewer only at the end of the file.
@@ -225,7 +237,10 @@ export interface Vfs {
    *   part of a larger buffer. An empty list is the end of the file.
    * @throws {FsError} EBADF, EIO when a block is damaged
    */
-  read(handle: HandleId, range: { readonly offset: number; readonly length: number }): MaybePromise<readonly Uint8Array[]>
+  read(
+    handle: HandleId,
+    range: { readonly offset: number; readonly length: number }
+  ): MaybePromise<readonly Uint8Array[]>
   /**
    * Writes all of `data` at `offset`, or at the end of the file if the handle was opened with
    * O_APPEND. Clears set-user-ID and set-group-ID only if `killPrivileges`.
@@ -278,7 +293,12 @@ export interface Vfs {
   /** All names, in no particular order. */
   listxattr(ino: InodeNumber): readonly Name[]
   /** @param mode - `create` fails with EEXIST, `replace` with ENODATA. @throws {FsError} E2BIG, ENOSPC */
-  setxattr(ino: InodeNumber, name: Name, value: Uint8Array, mode: 'set' | 'create' | 'replace'): void
+  setxattr(
+    ino: InodeNumber,
+    name: Name,
+    value: Uint8Array,
+    mode: 'set' | 'create' | 'replace'
+  ): void
   /** @throws {FsError} ENODATA */
   removexattr(ino: InodeNumber, name: Name): void
 

@@ -17,6 +17,16 @@ export interface Head {
   readonly treeHash: Uint8Array
 }
 
+/** Where an entry first stood that was written again into another log. */
+export interface Origin {
+  /** The log. */
+  readonly log: LogKey
+  /** The entry's index in it. */
+  readonly index: number
+  /** Hash of the sealed entry, 32 bytes. */
+  readonly hash: Uint8Array
+}
+
 /** One commit, opened and parsed. */
 export interface Entry {
   /** 1 + the highest lamport among the entries its heads name and its log's previous entry. */
@@ -29,6 +39,8 @@ export interface Entry {
   readonly heads: readonly Head[]
   /** The author's content log when the entry was sealed; absent if it has none yet. */
   readonly contentHead: Head | undefined
+  /** Where the entry first stood, if it was written again into another log. */
+  readonly origin?: Origin
   /** The operations, in the order they executed. */
   readonly operations: readonly Operation[]
 }

@@ -269,6 +269,22 @@ export interface RemovexattrOperation {
   readonly time: Timestamp
 }
 
+/** Carries a signed statement about members; changes nothing in the tree. */
+export interface StatementOperation {
+  /** Tells the operations apart. */
+  readonly type: 'statement'
+  /** The statement as its own codec writes it; at least 1 byte. */
+  readonly bytes: Uint8Array
+}
+
+/** Carries drive keys sealed to a member; changes nothing in the tree. */
+export interface EnvelopeOperation {
+  /** Tells the operations apart. */
+  readonly type: 'envelope'
+  /** The envelope as its own codec writes it; at least 1 byte. */
+  readonly bytes: Uint8Array
+}
+
 /** One recorded change. */
 export type Operation =
   | CreateOperation
@@ -282,3 +298,5 @@ export type Operation =
   | SetattrOperation
   | SetxattrOperation
   | RemovexattrOperation
+  | StatementOperation
+  | EnvelopeOperation

@@ -16,14 +16,7 @@
  * - `IO`: the disk refused for another reason; see `cause`.
  */
 export type SyncErrorCode =
-  | 'MISSING'
-  | 'DAMAGED'
-  | 'NO_SPACE'
-  | 'NEWER_FORMAT'
-  | 'MALFORMED'
-  | 'DIVERGED'
-  | 'CLOSED'
-  | 'IO'
+  'MISSING' | 'DAMAGED' | 'NO_SPACE' | 'NEWER_FORMAT' | 'MALFORMED' | 'DIVERGED' | 'CLOSED' | 'IO'
 
 /** An operating error of the model, its logs and its stores. */
 export class SyncError extends Error {

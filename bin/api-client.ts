@@ -1,0 +1,156 @@
+/**
+ * The `grove` command's side of the daemon's socket.
+ *
+ * @module
+ */
+import { request as httpRequest, type IncomingMessage } from 'node:http'
+import { createInterface } from 'node:readline'
+import type {
+  ApiError,
+  DaemonStatus,
+  MountRequest,
+  MountedStatus,
+  SettingRequest,
+  StopAnswer,
+  UnmountAnswer,
+  UnmountRequest,
+  VerifyLine
+} from './api.ts'
+import { GroveError } from './grove-error.ts'
+import type { Home } from './home.ts'
+import { HomeLock } from './home-lock.ts'
+import type { Settings } from './settings.ts'
+
+/** How long the daemon may be silent while it works on a request, in milliseconds. */
+export const SILENCE_MS_MAX = 60_000
+/** The longest answer that is read, in bytes. */
+export const ANSWER_BYTES_MAX = 4 * 1024 * 1024
+
+/** A daemon that can be asked. */
+export class ApiClient {
+  readonly #socket: string
+  readonly #signal: AbortSignal
+
+  private constructor(socket: string, signal: AbortSignal) {
+    this.#socket = socket
+    this.#signal = signal
+  }
+
+  /**
+   * Looks for the daemon of a home.
+   *
+   * @param signal - gives up whatever is asked when aborted
+   * @returns undefined when none is running
+   * @throws {GroveError} `NO_ANSWER` when there is one that does not answer
+   */
+  static async find(home: Home, signal: AbortSignal): Promise<ApiClient | undefined> {
+    const holder = await HomeLock.lastHolder(home.lockFile)
+    if (holder?.socket === undefined) return undefined
+    const client = new ApiClient(holder.socket, signal)
+    try {
+      const { home: served } = await client.status()
+      return served === home.directory ? client : undefined
+    } catch (error) {
+      if (error instanceof GroveError && error.code === 'NOT_RUNNING') return undefined
+      throw error
+    }
+  }
+
+  /** `GET /v1/status` */
+  async status(): Promise<DaemonStatus> {
+    return (await this.#ask('GET', '/v1/status')) as DaemonStatus
+  }
+
+  /** `POST /v1/mount` */
+  async mount(request: MountRequest): Promise<MountedStatus> {
+    return (await this.#ask('POST', '/v1/mount', request)) as MountedStatus
+  }
+
+  /** `POST /v1/unmount` */
+  async unmount(request: UnmountRequest): Promise<UnmountAnswer> {
+    return (await this.#ask('POST', '/v1/unmount', request)) as UnmountAnswer
+  }
+
+  /** `POST /v1/setting` */
+  async changeSetting(request: SettingRequest): Promise<Settings> {
+    return (await this.#ask('POST', '/v1/setting', request)) as Settings
+  }
+
+  /** `POST /v1/stop` */
+  async stop(): Promise<StopAnswer> {
+    return (await this.#ask('POST', '/v1/stop')) as StopAnswer
+  }
+
+  /** `POST /v1/verify` @throws {GroveError} also `NO_ANSWER` when the answer breaks off */
+  async *verify(): AsyncGenerator<Exclude<VerifyLine, { readonly kind: "error" }>> {
+    const response = await this.#send({ method: 'POST', path: '/v1/verify' })
+    if (response.statusCode !== 200) throw refusal(await readAnswer(response))
+    const lines = createInterface({ input: response, crlfDelay: Number.POSITIVE_INFINITY })
+    for await (const text of lines) {
+      const line = JSON.parse(text) as VerifyLine
+      if (line.kind === 'error') throw new GroveError(line.error.code, line.error.message)
+      yield line
+      if (line.kind === 'end') return
+    }
+    throw new GroveError('NO_ANSWER', 'the daemon ended before it was done; see its log')
+  }
+
+  async #ask(method: string, path: string, body?: object): Promise<unknown> {
+    const response = await this.#send({ method, path, ...(body && { body }) })
+    const answer = await readAnswer(response)
+    if (response.statusCode !== 200) throw refusal(answer)
+    return answer
+  }
+
+  #send(options: {
+    readonly method: string
+    readonly path: string
+    readonly body?: object
+  }): Promise<IncomingMessage> {
+    const { method, path, body } = options
+    const [socketPath, signal] = [this.#socket, this.#signal]
+    return new Promise((resolve, reject) => {
+      const request = httpRequest({ socketPath, method, path, signal, agent: false }, resolve)
+      request.setTimeout(SILENCE_MS_MAX, () => request.destroy(new Error('silence')))
+      request.once('error', error => reject(connectionError(error)))
+      request.end(body === undefined ? undefined : JSON.stringify(body))
+    })
+  }
+}
+
+async function readAnswer(response: IncomingMessage): Promise<unknown> {
+  const chunks: Buffer[] = []
+  let size = 0
+  try {
+    for await (const chunk of response as AsyncIterable<Buffer>) {
+      size += chunk.length
+      if (size > ANSWER_BYTES_MAX) throw new RangeError('the answer is too long')
+      chunks.push(chunk)
+    }
+    return JSON.parse(Buffer.concat(chunks).toString('utf8')) as unknown
+  } catch (error) {
+    throw noAnswer(error)
+  }
+}
+
+function refusal(answer: unknown): GroveError {
+  const error = (answer as Partial<ApiError>).error
+  return new GroveError(error?.code ?? 'FAILED', error?.message ?? 'the daemon refused')
+}
+
+function connectionError(error: Error): GroveError {
+  if (error.name === 'AbortError')
+    return new GroveError('FAILED', 'interrupted', { cause: error })
+  const code = 'code' in error ? error.code : undefined
+  if (code === 'ENOENT' || code === 'ECONNREFUSED')
+    return new GroveError('NOT_RUNNING', 'no daemon is running for this home', { cause: error })
+  return noAnswer(error)
+}
+
+function noAnswer(cause: unknown): GroveError {
+  return new GroveError(
+    'NO_ANSWER',
+    'the daemon of this home does not answer; see daemon.log in the home, or end the process',
+    { cause }
+  )
+}

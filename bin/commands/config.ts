@@ -1,0 +1,63 @@
+/**
+ * `grove config`: shows and changes the settings of this device.
+ *
+ * @module
+ */
+import { ApiClient } from '../api-client.ts'
+import { writeResult, type Command, type Context, type Input } from '../command.ts'
+import { GroveError } from '../grove-error.ts'
+import { Home } from '../home.ts'
+import {
+  SETTING_NAMES,
+  parseDuration,
+  readSettings,
+  settingName,
+  writeSetting,
+  type Settings
+} from '../settings.ts'
+
+/** See the module. */
+export const configCommand: Command = {
+  name: 'config',
+  summary: 'show or change a setting of this device',
+  positional: [
+    ['[name]', `the setting: ${SETTING_NAMES.join(', ')}`],
+    ['[value]', 'its new value']
+  ],
+  options: [],
+  examples: [
+    ['grove config', 'show all settings'],
+    ['grove config history.keep', 'show how long replaced content is kept'],
+    ['grove config history.keep 7d', 'keep it for a week (s, m, h, d; 0 for not at all)']
+  ],
+  run
+}
+
+async function run(context: Context, input: Input): Promise<undefined> {
+  const [asked, value] = input.positional
+  const name = asked === undefined ? undefined : settingName(asked)
+  if (value !== undefined) parseDuration(value)
+  const home = await Home.locate(context.environment)
+  await home.check()
+  const settings =
+    name === undefined || value === undefined
+      ? await readSettings(home.settingsFile)
+      : await change(context, home, { name, value })
+  await writeResult(context, {
+    json: name === undefined ? settings : { [name]: settings[name] },
+    text: name === undefined ? SETTING_NAMES.map(each => `${each} ${settings[each]}`) : [settings[name]]
+  })
+}
+
+/** A running daemon takes the change up at once. */
+async function change(
+  context: Context,
+  home: Home,
+  setting: Parameters<typeof writeSetting>[1]
+): Promise<Settings> {
+  const daemon = await ApiClient.find(home, context.signal)
+  if (daemon === undefined) return writeSetting(home.settingsFile, setting)
+  const settings = await daemon.changeSetting(setting)
+  if (settings[setting.name] === setting.value) return settings
+  throw new GroveError('FAILED', 'the daemon did not take the setting up; is it another version?')
+}

@@ -1,0 +1,149 @@
+/**
+ * `grove mount`: makes the drive a folder, starting the daemon if none is running.
+ *
+ * @module
+ */
+import { homedir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { decodeKeyFile, type KeyFileContent } from '../../src/crypto/key-file.ts'
+import { DRIVER_CHOICES, type DriverChoice, type MountRequest, type MountedStatus } from '../api.ts'
+import { ApiClient } from '../api-client.ts'
+import { writeResult, type Command, type Context, type Input } from '../command.ts'
+import { explainError } from '../explain-error.ts'
+import { Home } from '../home.ts'
+import { launchDaemon } from '../launch-daemon.ts'
+import { Launcher } from '../launcher.ts'
+import { mountTools } from '../mount-tools.ts'
+import { openDrive } from '../open-drive.ts'
+import { ProgressBar } from '../progress-bar.ts'
+import { runDaemon } from '../run-daemon.ts'
+import { packKeys, unlockKeys } from '../unlock-keys.ts'
+
+/** See the module. */
+export const mountCommand: Command = {
+  name: 'mount',
+  summary: 'show the drive as a folder',
+  positional: [['[directory]', 'where; made if missing (default: ~/Grove)']],
+  options: [
+    { flags: '--foreground', summary: 'stay here until interrupted instead of in the background' },
+    {
+      flags: '--driver <driver>',
+      summary: 'how to mount (default: auto, which is linux where it works)',
+      choices: DRIVER_CHOICES
+    },
+    { flags: '--read-only', summary: 'refuse writes' },
+    { flags: '--allow-other', summary: 'let other users of this computer in' },
+    { flags: '--launched', summary: 'started by `grove mount`', hidden: true }
+  ],
+  examples: [
+    ['grove mount', 'mount at ~/Grove'],
+    ['grove mount /mnt/drive', 'mount elsewhere'],
+    ['grove mount --foreground', 'watch it work; Ctrl-C unmounts'],
+    ['grove mount --read-only', 'look, but change nothing']
+  ],
+  run
+}
+
+async function run(context: Context, input: Input): Promise<number | undefined> {
+  const home = await Home.locate(context.environment)
+  await home.check()
+  const request = readRequest(context, input)
+  if (input.options.has('launched')) return runLaunched(context, home, request)
+  if (input.options.has('foreground')) return runHere(context, home, request)
+  const daemon = await ApiClient.find(home, context.signal)
+  const mounted =
+    daemon === undefined
+      ? await launch(context, home, request)
+      : await daemon.mount(request)
+  await tell(context, mounted)
+  return undefined
+}
+
+function readRequest(context: Context, input: Input): MountRequest {
+  const home = context.environment['HOME'] ?? homedir()
+  return {
+    directory: resolve(input.positional[0] ?? join(home, 'Grove')),
+    driver: (input.options.get('driver') ?? 'auto') as DriverChoice,
+    readOnly: input.options.has('read-only'),
+    allowOther: input.options.has('allow-other')
+  }
+}
+
+/** Opens the keys here, where a person can be asked and told, and hands them to the daemon. */
+async function launch(
+  context: Context,
+  home: Home,
+  request: MountRequest
+): Promise<MountedStatus> {
+  const keys = await packKeys(await unlockKeys(home, context))
+  const bar = new ProgressBar(context.stderr, 'Reading the logs')
+  try {
+    const { environment, signal } = context
+    const onProgress = bar.update.bind(bar)
+    return await launchDaemon({ home, request, keys, environment, signal, onProgress })
+  } finally {
+    keys.fill(0)
+    bar.end()
+  }
+}
+
+async function runLaunched(context: Context, home: Home, request: MountRequest): Promise<number> {
+  const launcher = new Launcher()
+  try {
+    const packed = await launcher.readKeys()
+    const keys = await decodeKeyFile(packed)
+    packed.fill(0)
+    return await runDaemon({
+      ...daemonOptions(context, { home, request, keys }),
+      endsWithMount: false,
+      onProgress: progress => launcher.tell({ kind: 'progress', progress }),
+      onMounted: async mounted => {
+        await launcher.tell({ kind: 'mounted', mounted })
+        launcher.leave()
+      }
+    })
+  } catch (error) {
+    const { code, message } = explainError(error)
+    await launcher.tell({ kind: 'failed', code, message })
+    return 1
+  } finally {
+    launcher.leave()
+  }
+}
+
+async function runHere(context: Context, home: Home, request: MountRequest): Promise<number> {
+  const keys = await unlockKeys(home, context)
+  const bar = new ProgressBar(context.stderr, 'Reading the logs')
+  try {
+    return await runDaemon({
+      ...daemonOptions(context, { home, request, keys }),
+      endsWithMount: true,
+      echo: line => context.stderr.write(line),
+      onProgress: bar.update.bind(bar),
+      onMounted: mounted => {
+        bar.end()
+        return tell(context, mounted)
+      }
+    })
+  } finally {
+    bar.end()
+  }
+}
+
+function daemonOptions(
+  context: Context,
+  parts: { readonly home: Home; readonly request: MountRequest; readonly keys: KeyFileContent }
+) {
+  const { environment, signal } = context
+  return { ...parts, environment, signal, openDrive, tools: mountTools }
+}
+
+async function tell(context: Context, mounted: MountedStatus): Promise<void> {
+  if (mounted.notice !== undefined) context.stderr.write(`grove: ${mounted.notice}\n`)
+  const already = mounted.already === true ? 'already ' : ''
+  const readOnly = mounted.readOnly ? ', read-only' : ''
+  await writeResult(context, {
+    json: mounted,
+    text: [`${already}mounted at ${mounted.directory}${readOnly}`]
+  })
+}

@@ -1,0 +1,91 @@
+/**
+ * `grove status`: how the drive is on this computer.
+ *
+ * @module
+ */
+import { decodeKeyFile, keyFileIsSealed } from '../../src/crypto/key-file.ts'
+import { ApiClient } from '../api-client.ts'
+import type { DaemonStatus } from '../api.ts'
+import { writeResult, type Command, type Context } from '../command.ts'
+import { Home } from '../home.ts'
+import { deviceNameOf } from '../unlock-keys.ts'
+
+/** See the module. */
+export const statusCommand: Command = {
+  name: 'status',
+  summary: 'say how the drive is: process, mounts, logs, sizes',
+  positional: [],
+  options: [],
+  examples: [
+    ['grove status', 'for people'],
+    ['grove status --json', 'for programs: pid, drive, device, mounts, logs, bytes, openFiles, ...']
+  ],
+  run
+}
+
+async function run(context: Context): Promise<undefined> {
+  const home = await Home.locate(context.environment)
+  await home.check()
+  const daemon = await ApiClient.find(home, context.signal)
+  if (daemon !== undefined) {
+    const status = await daemon.status()
+    await writeResult(context, { json: status, text: describe(status) })
+    return
+  }
+  const known = await whatTheKeyFileSays(home)
+  const { drive, device } = known
+  await writeResult(context, {
+    json: { running: false, home: home.directory, ...known, mounts: [] },
+    text: [
+      'not running; start it with: grove mount',
+      ...(drive === undefined ? [] : [`drive    ${drive}`]),
+      ...(device === undefined ? [] : [`device   ${device.name} (${device.key})`]),
+      `home     ${home.directory}`
+    ]
+  })
+}
+
+/** Nobody is asked for a passphrase just to see the status. */
+async function whatTheKeyFileSays(home: Home): Promise<Partial<Pick<DaemonStatus, 'drive' | 'device'>>> {
+  const bytes = await home.readKeyFile()
+  if (keyFileIsSealed(bytes)) return {}
+  const content = await decodeKeyFile(bytes)
+  const key = Buffer.from(content.deviceKeys.signing.publicKey).toString('hex')
+  return {
+    drive: Buffer.from(content.drive).toString('hex'),
+    device: { name: deviceNameOf(content), key }
+  }
+}
+
+function describe(status: DaemonStatus): readonly string[] {
+  const { mounts, device, logs } = status
+  return [
+    `running  process ${status.pid}`,
+    ...(mounts.length === 0 ? ['mounted  nowhere; mount it with: grove mount'] : []),
+    ...mounts.map(
+      mount => `mounted  ${mount.directory} (${mount.driver}${mount.readOnly ? ', read-only' : ''})`
+    ),
+    `drive    ${status.drive}`,
+    `device   ${device.name} (${device.key})`,
+    `home     ${status.home}, ${readableSize(status.bytes)}`,
+    ...logs.map(log => {
+      const older = log.writable ? '' : ', an older epoch'
+      return `log      ${log.key.slice(0, 16)} ${log.role}, ${log.length} entries${older}`
+    }),
+    `open     ${status.openFiles} files`,
+    `pending  ${readableSize(status.unflushedBytes)}`,
+    ...(status.problem === undefined ? [] : [`problem  ${status.problem}`])
+  ]
+}
+
+/** Bytes for people, in powers of 1,024. */
+export function readableSize(bytes: number): string {
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB']
+  let value = bytes
+  let unit = 0
+  while (value >= 1024 && unit < units.length - 1) {
+    value /= 1024
+    unit++
+  }
+  return `${unit === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${units[unit] ?? ''}`
+}

@@ -1,0 +1,61 @@
+/**
+ * `grove stop`: unmounts, makes everything safe and ends the daemon.
+ *
+ * @module
+ */
+import { setTimeout as delay } from 'node:timers/promises'
+import { ApiClient } from '../api-client.ts'
+import { writeResult, type Command, type Context } from '../command.ts'
+import { GroveError } from '../grove-error.ts'
+import { Home } from '../home.ts'
+
+/** How long a daemon that said it ends may take to be gone, in milliseconds. */
+export const GONE_MS_MAX = 10_000
+const LOOK_MS = 20
+
+/** See the module. */
+export const stopCommand: Command = {
+  name: 'stop',
+  summary: 'unmount, make everything safe and end the daemon',
+  positional: [],
+  options: [],
+  examples: [
+    ['grove stop', 'stop the daemon of this home'],
+    ['GROVE_HOME=/mnt/disk/grove grove stop', 'stop the daemon of another home']
+  ],
+  run
+}
+
+async function run(context: Context): Promise<undefined> {
+  const home = await Home.locate(context.environment)
+  const daemon = await ApiClient.find(home, context.signal)
+  if (daemon === undefined) {
+    await writeResult(context, { json: { stopped: false }, text: ['no daemon was running'] })
+    return
+  }
+  const { pid, problem } = await daemon.stop()
+  await waitUntilGone(pid)
+  if (problem !== undefined) throw new GroveError('FAILED', `stopped, but ${problem}`)
+  await writeResult(context, { json: { stopped: true, pid }, text: [`stopped process ${pid}`] })
+}
+
+async function waitUntilGone(pid: number): Promise<void> {
+  const deadlineMs = performance.now() + GONE_MS_MAX
+  while (isAlive(pid)) {
+    if (performance.now() > deadlineMs)
+      throw new GroveError(
+        'NO_ANSWER',
+        `process ${pid} has saved everything but does not end; end it with: kill ${pid}`
+      )
+    await delay(LOOK_MS)
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch {
+    return false
+  }
+}

@@ -1,0 +1,91 @@
+/**
+ * Turns whatever was thrown into one line that says what happened and what to do.
+ *
+ * @module
+ */
+import { CryptoError } from '../src/crypto/crypto-error.ts'
+import { MountError } from '../src/fs/fuse/mount.ts'
+import { SyncError } from '../src/sync/sync-error.ts'
+import { GroveError } from './grove-error.ts'
+
+/** An error that may be shown: a {@link GroveError} as it is, any other one translated. */
+export function explainError(error: unknown): GroveError {
+  if (error instanceof GroveError) return error
+  if (error instanceof MountError) return explainMount(error)
+  if (error instanceof CryptoError) return explainCrypto(error)
+  if (error instanceof SyncError) return explainSync(error)
+  return explainOther(error)
+}
+
+function explainMount(error: MountError): GroveError {
+  switch (error.code) {
+    case 'NOT_A_DIRECTORY':
+      return new GroveError('BAD_DIRECTORY', error.message, { cause: error })
+    case 'BUSY':
+      return new GroveError('BUSY', error.message, { cause: error })
+    case 'NO_DEVICE':
+    case 'NO_HELPER':
+    case 'NO_ADDON':
+    case 'FAILED':
+      return new GroveError('MOUNT', error.message, { cause: error })
+  }
+}
+
+function explainCrypto(error: CryptoError): GroveError {
+  const options = { cause: error }
+  switch (error.code) {
+    case 'NEWER_FORMAT':
+      return new GroveError('NEWER_FORMAT', MADE_BY_NEWER, options)
+    case 'WRONG_PASSPHRASE':
+      return new GroveError('PASSPHRASE', 'the passphrase is wrong; nothing was changed', options)
+    case 'BAD_WORDS':
+      return new GroveError(
+        'FAILED',
+        'these are not the 24 words of a drive; check their spelling and order',
+        options
+      )
+    case 'FORGED':
+    case 'TRUNCATED':
+    case 'MALFORMED':
+    case 'WRONG_KEY':
+    case 'UNKNOWN_KEY':
+      return new GroveError('DAMAGED', `a key or sealed record is damaged: ${error.message}`, options)
+  }
+}
+
+function explainSync(error: SyncError): GroveError {
+  const options = { cause: error }
+  switch (error.code) {
+    case 'NEWER_FORMAT':
+      return new GroveError('NEWER_FORMAT', MADE_BY_NEWER, options)
+    case 'NO_SPACE':
+      return new GroveError('NO_SPACE', NO_SPACE, options)
+    case 'MISSING':
+    case 'DAMAGED':
+    case 'MALFORMED':
+    case 'DIVERGED':
+      return new GroveError(
+        'DAMAGED',
+        `the drive's records are damaged (${error.message}); run \`grove verify\` to see what is affected`,
+        options
+      )
+    case 'CLOSED':
+    case 'IO':
+      return new GroveError('FAILED', `the disk failed: ${error.message}`, options)
+  }
+}
+
+function explainOther(error: unknown): GroveError {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined
+  const options = { cause: error }
+  if (code === 'ENOSPC' || code === 'EDQUOT') return new GroveError('NO_SPACE', NO_SPACE, options)
+  const message = error instanceof Error ? error.message : String(error)
+  return new GroveError('FAILED', `unexpected: ${firstLine(message)}`, options)
+}
+
+function firstLine(text: string): string {
+  return text.split('\n', 1)[0] ?? ''
+}
+
+const MADE_BY_NEWER = 'this drive was made by a newer grove; update grove. Nothing was written'
+const NO_SPACE = 'the disk that holds the home is full; make room and try again'

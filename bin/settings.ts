@@ -1,0 +1,111 @@
+/**
+ * What `grove config` sets: a handful of named settings of this device, kept as text in the
+ * home and checked whenever they are read or changed.
+ *
+ * @module
+ */
+import { readFile } from 'node:fs/promises'
+import { replaceFile } from './atomic-file.ts'
+import { GroveError } from './grove-error.ts'
+
+/** The longest `history.keep`: a hundred years, in milliseconds. */
+export const HISTORY_KEEP_MS_MAX = 100 * 365 * 86_400_000
+
+/** The names of the settings. */
+export type SettingName = 'history.keep'
+
+/** All settings, each with a value. */
+export type Settings = Readonly<Record<SettingName, string>>
+
+const DEFAULTS: Settings = { 'history.keep': '24h' }
+
+const UNIT_MS: Readonly<Record<string, number>> = {
+  s: 1_000,
+  m: 60_000,
+  h: 3_600_000,
+  d: 86_400_000
+}
+
+/** All names, in the order in which they are shown. */
+export const SETTING_NAMES = Object.keys(DEFAULTS) as readonly SettingName[]
+
+/** Checks the name of a setting. @throws {GroveError} `USAGE` */
+export function settingName(text: string): SettingName {
+  const name = SETTING_NAMES.find(each => each === text)
+  if (name !== undefined) return name
+  throw new GroveError(
+    'USAGE',
+    `there is no setting "${text}"; the settings are ${SETTING_NAMES.join(', ')}`
+  )
+}
+
+/**
+ * Reads the settings; what was never set has its default.
+ *
+ * @throws {GroveError} `DAMAGED` when the file makes no sense
+ */
+export async function readSettings(path: string): Promise<Settings> {
+  let text: string
+  try {
+    text = await readFile(path, 'utf8')
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return DEFAULTS
+    throw new GroveError('FAILED', `cannot read the settings ${path}`, { cause: error })
+  }
+  try {
+    return parseSettings(text)
+  } catch (error) {
+    throw new GroveError(
+      'DAMAGED',
+      `the settings ${path} make no sense; mend the file or delete it`,
+      { cause: error }
+    )
+  }
+}
+
+/**
+ * Changes one setting, durably.
+ *
+ * @throws {GroveError} `USAGE` when the value makes no sense; then nothing changed
+ */
+export async function writeSetting(
+  path: string,
+  change: { readonly name: SettingName; readonly value: string }
+): Promise<Settings> {
+  parseDuration(change.value)
+  const settings = { ...(await readSettings(path)), [change.name]: change.value }
+  await replaceFile(path, Buffer.from(`${JSON.stringify(settings, undefined, 2)}\n`))
+  return settings
+}
+
+/**
+ * Parses a length of time: `0`, or a whole number and one of s, m, h, d.
+ *
+ * @returns milliseconds, at most {@link HISTORY_KEEP_MS_MAX}
+ * @throws {GroveError} `USAGE`
+ */
+export function parseDuration(text: string): number {
+  const [, digits, unit] = /^(\d{1,12})([smhd]?)$/.exec(text) ?? []
+  const factor = UNIT_MS[unit ?? '']
+  const ms = digits === undefined ? Number.NaN : Number(digits) * (factor ?? Number.NaN)
+  if (Number(digits) === 0) return 0
+  if (ms >= 0 && ms <= HISTORY_KEEP_MS_MAX) return ms
+  throw new GroveError(
+    'USAGE',
+    `"${text}" is no length of time; write 0, or a number with s, m, h or d, as in 24h`
+  )
+}
+
+function parseSettings(text: string): Settings {
+  const value: unknown = JSON.parse(text)
+  if (typeof value !== 'object' || value === null) throw new TypeError('not an object')
+  const settings = { ...DEFAULTS }
+  for (const name of SETTING_NAMES) {
+    const set: unknown = Reflect.get(value, name)
+    if (set === undefined) continue
+    if (typeof set !== 'string') throw new TypeError('not a text')
+    parseDuration(set)
+    settings[name] = set
+  }
+  return settings
+}

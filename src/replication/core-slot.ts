@@ -1,0 +1,163 @@
+/**
+ * One open hypercore of a home: the only place that appends to it.
+ *
+ * Every handle of a log shares the slot, so that there is one queue and one appender per log
+ * whatever the callers do. The signing key is passed with each append and is never stored:
+ * a key that a hypercore is opened with is written to its database in clear.
+ *
+ * @module
+ */
+import Hypercore, { type Manifest } from 'hypercore'
+import crypto, { type KeyPair } from 'hypercore-crypto'
+import { logKey, type LogKey } from '../sync/log.ts'
+import { SyncError } from '../sync/sync-error.ts'
+import { checkEntries, checkIndex, checkRange } from './log-arguments.ts'
+import { toSyncError } from './storage-error.ts'
+
+/** How many bytes the seed of a log's key pair has. */
+export const LOG_SEED_BYTES = 32
+
+/** How many bytes the user data of a log's manifest have. */
+export const LOG_USER_DATA_BYTES = 32
+
+/** What makes a log: the same two give the same log. */
+export interface LogIdentity {
+  /** Seed of the signing key pair, {@link LOG_SEED_BYTES}. Only read; the caller keeps it. */
+  readonly seed: Uint8Array
+  /** Hash of who made the log and for what, {@link LOG_USER_DATA_BYTES}; peers can check it. */
+  readonly userData: Uint8Array
+}
+
+/** What a log's key is the hash of, and what signs its entries. */
+export interface LogSigner {
+  /** The log's key. */
+  readonly key: LogKey
+  /** Its manifest. */
+  readonly manifest: Manifest
+  /** Its signing key pair. */
+  readonly keyPair: KeyPair
+}
+
+/** Tells our signatures from those of any other program with the same key. */
+const NAMESPACE = new TextEncoder().encode('grove/1/log'.padEnd(32, '\0'))
+
+/** Derives key, manifest and key pair of a log. */
+export function logSigner({ seed, userData }: LogIdentity): LogSigner {
+  if (seed.length !== LOG_SEED_BYTES || userData.length !== LOG_USER_DATA_BYTES)
+    throw new RangeError('seed and user data of a log have 32 bytes each')
+  const keyPair = crypto.keyPair(seed)
+  const manifest: Manifest = {
+    version: 2,
+    hash: 'blake2b',
+    allowPatch: false,
+    quorum: 1,
+    signers: [{ signature: 'ed25519', namespace: NAMESPACE, publicKey: keyPair.publicKey }],
+    userData
+  }
+  return { key: logKey(Hypercore.key(manifest).toString('hex')), manifest, keyPair }
+}
+
+/** A hypercore and the queue of its appender. */
+export class CoreSlot {
+  /** The log's key. */
+  readonly key: LogKey
+  readonly #core: Hypercore
+  readonly #keyPair: KeyPair
+  #tail: Promise<unknown> = Promise.resolve()
+
+  /** @param core - opened and ready, by its manifest alone; owned from now on */
+  constructor(core: Hypercore, { key, keyPair }: LogSigner) {
+    this.key = key
+    this.#core = core
+    this.#keyPair = keyPair
+    keepTreeNodes(core)
+  }
+
+  /** How many entries have been appended and acknowledged. */
+  get length(): number {
+    return this.#core.length
+  }
+
+  /** Appends in turn; see `Log.append`. */
+  async append(entries: readonly Uint8Array[], expectedLength: number): Promise<number> {
+    checkEntries(entries)
+    return this.#inTurn(async () => {
+      if (this.#core.length !== expectedLength) throw divergedError()
+      const { length } = await wrapped('an append', () =>
+        this.#core.append(entries, { keyPair: this.#keyPair })
+      )
+      if (length !== expectedLength + entries.length) throw divergedError()
+      return length
+    })
+  }
+
+  /** Reads an entry; see `Log.get`. */
+  async get(index: number): Promise<Uint8Array> {
+    checkIndex(index)
+    const entry = await wrapped('a read', () => this.#core.get(index, { wait: false }))
+    if (entry === null) throw new SyncError('MISSING', 'the entry is not stored here')
+    return entry
+  }
+
+  /** Whether the entry is stored. */
+  async has(index: number): Promise<boolean> {
+    checkIndex(index)
+    return wrapped('a look-up', () => this.#core.has(index))
+  }
+
+  /** Hashes a prefix; see `Log.treeHash`. */
+  async treeHash(length: number): Promise<Uint8Array> {
+    checkIndex(length)
+    if (length > this.#core.length) throw new RangeError('the log is shorter than that')
+    return wrapped('a hash', () => Hypercore.treeHashFromStorage(this.#core, length))
+  }
+
+  /** Forgets blocks in turn; see `BlockStore.clear`. */
+  async clear(range: { readonly from: number; readonly to: number }): Promise<void> {
+    return this.#inTurn(async () => {
+      checkRange(range, this.#core.length)
+      await wrapped('a clear', () => this.#core.clear(range.from, range.to))
+    })
+  }
+
+  /** Gives the disk space of cleared blocks back. */
+  async compact(): Promise<void> {
+    await wrapped('a compaction', () => this.#core.compact())
+  }
+
+  /** Waits for the queue, closes the core and wipes the key. Idempotent. */
+  async close(): Promise<void> {
+    await this.#tail
+    await this.#core.close()
+    this.#keyPair.secretKey.fill(0)
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#tail.then(work)
+    this.#tail = turn.catch(() => undefined)
+    return turn
+  }
+}
+
+/**
+ * Makes `clear` leave the hashes of cleared blocks. Hypercore deletes those that it needs no
+ * more to prove what is left; we keep them (some 100 bytes a block), so that every earlier
+ * length still has its tree hash and a block fetched again can be checked.
+ */
+function keepTreeNodes(core: Hypercore): void {
+  const { storage } = core.core.state
+  const write = storage.write.bind(storage)
+  storage.write = () => Object.assign(write(), { deleteTreeNode: () => undefined })
+}
+
+async function wrapped<T>(what: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    throw toSyncError(error, what)
+  }
+}
+
+function divergedError(): SyncError {
+  return new SyncError('DIVERGED', 'the log is not as long as its appender left it')
+}

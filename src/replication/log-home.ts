@@ -1,0 +1,240 @@
+/**
+ * The store of this device's logs: one corestore on one RocksDB in one directory.
+ *
+ * All logs of a home share one write-ahead log. So what a loss of power leaves is a prefix of
+ * what was appended, over all logs, and one {@link LogHome.sync} covers them all.
+ *
+ * The directory belongs to the store alone; nothing else may be kept in it.
+ *
+ * @module
+ */
+import Corestore from 'corestore'
+import HypercoreStorage from 'hypercore-storage'
+import { mkdir, open, readdir, rm, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { LogKey } from '../sync/log.ts'
+import { CoreSlot, logSigner, type LogIdentity, type LogSigner } from './core-slot.ts'
+import { HypercoreBlockStore } from './hypercore-block-store.ts'
+import { HypercoreLog } from './hypercore-log.ts'
+import { ReplicationError, type ReplicationErrorCode } from './replication-error.ts'
+import { SyncError } from '../sync/sync-error.ts'
+import { causeCodes, toSyncError } from './storage-error.ts'
+import { syncDirectory, WalSync, type WalPosition } from './wal-sync.ts'
+
+/** Blocks of 4 KiB and more go to files of their own kind, of this size. */
+export const BLOB_FILE_BYTES = 16 * 1024 * 1024
+
+/** The file that tells hypercore-storage that a directory was copied or moved, and its lock. */
+const DEVICE_FILE = 'CORESTORE'
+
+/** The folder of the database. */
+const DATABASE = 'db'
+
+/** The unit of `st_blocks`. */
+const STAT_BLOCK_BYTES = 512
+
+/** How to open a home. */
+export interface LogHomeOptions {
+  /** A directory of its own; made if missing. */
+  readonly directory: string
+  /**
+   * Opens a home that was moved or copied. Whoever asks for it must start new log epochs:
+   * another copy of the home may go on with the old ones.
+   */
+  readonly allowMoved?: boolean
+}
+
+/** The open store of this device's logs. */
+export class LogHome {
+  readonly #directory: string
+  readonly #store: Corestore
+  readonly #wal: WalSync
+  readonly #slots = new Map<LogKey, Promise<CoreSlot>>()
+  #closing: Promise<void> | undefined
+
+  private constructor(directory: string, store: Corestore, wal: WalSync) {
+    this.#directory = directory
+    this.#store = store
+    this.#wal = wal
+  }
+
+  /**
+   * Opens a home. One process at a time.
+   *
+   * @throws {ReplicationError} `LOCKED`, `MOVED`, `NO_SPACE`, `DAMAGED`, `IO`
+   */
+  static async open({ directory, allowMoved = false }: LogHomeOptions): Promise<LogHome> {
+    await mkdir(directory, { recursive: true, mode: 0o700 })
+    await refuseForeignFiles(directory)
+    const storage = await openStorage(directory, allowMoved)
+    const store = new Corestore(storage, { active: false })
+    try {
+      await store.ready()
+      await syncFile(join(directory, DEVICE_FILE))
+      await syncDirectory(directory)
+    } catch (error) {
+      await store.close().catch(() => undefined)
+      throw openError(error)
+    }
+    return new LogHome(directory, store, new WalSync(storage.rocks.path, storage.db))
+  }
+
+  /** Up to where the write-ahead log is durable: what a test of power loss cuts beyond. */
+  get syncedWal(): WalPosition {
+    return this.#wal.synced
+  }
+
+  /**
+   * Opens a log, made if missing. Opened twice it gives two handles of one log.
+   *
+   * @throws {SyncError} `DAMAGED`, `NO_SPACE`, `IO`
+   */
+  async openLog(identity: LogIdentity): Promise<HypercoreLog> {
+    return new HypercoreLog(await this.#slot(identity), () => this.sync())
+  }
+
+  /** Opens a content log; see {@link LogHome.openLog}. */
+  async openBlockStore(identity: LogIdentity): Promise<HypercoreBlockStore> {
+    return new HypercoreBlockStore(await this.#slot(identity), () => this.sync())
+  }
+
+  /**
+   * Makes everything appended before the call durable against power loss. Concurrent calls
+   * share the work.
+   *
+   * @throws {SyncError} `IO`, `CLOSED`
+   */
+  async sync(): Promise<void> {
+    this.#throwIfClosed()
+    try {
+      await this.#wal.sync()
+    } catch (error) {
+      throw toSyncError(error, 'a sync')
+    }
+  }
+
+  /** How many bytes the home takes on the disk. Looks at every file of it. */
+  async bytesOnDisk(): Promise<number> {
+    const folder = join(this.#directory, DATABASE)
+    const sizes = await Promise.all(
+      (await readdir(folder)).map(name => diskBytes(join(folder, name)))
+    )
+    return sizes.reduce((sum, size) => sum + size, 0)
+  }
+
+  /** Waits for what is under way, closes every log and lets the directory go. Idempotent. */
+  async close(): Promise<void> {
+    this.#closing ??= this.#close()
+    await this.#closing
+  }
+
+  async #close(): Promise<void> {
+    await this.#wal.close()
+    const slots = await Promise.allSettled(this.#slots.values())
+    for (const slot of slots) if (slot.status === 'fulfilled') await slot.value.close()
+    await this.#store.close()
+  }
+
+  async #slot(identity: LogIdentity): Promise<CoreSlot> {
+    this.#throwIfClosed()
+    const signer = logSigner(identity)
+    const opened = this.#slots.get(signer.key) ?? this.#openSlot(signer)
+    this.#slots.set(signer.key, opened)
+    try {
+      return await opened
+    } catch (error) {
+      this.#slots.delete(signer.key)
+      throw toSyncError(error, 'opening a log')
+    }
+  }
+
+  async #openSlot(signer: LogSigner): Promise<CoreSlot> {
+    const core = this.#store.get({ manifest: signer.manifest, allowFork: false })
+    await core.ready()
+    return new CoreSlot(core, signer)
+  }
+
+  #throwIfClosed(): void {
+    if (this.#closing !== undefined) throw new SyncError('CLOSED', 'the home was closed')
+  }
+}
+
+/** Opens the storage as far as its device file, which carries the lock. */
+async function openStorage(directory: string, allowMoved: boolean): Promise<HypercoreStorage> {
+  const storage = makeStorage(directory)
+  const refused = await deviceFileRefusal(storage)
+  if (refused === undefined) return storage
+  // A crash while the home was made leaves a device file in part, and no database yet.
+  const isUnborn = !(await isThere(join(directory, DATABASE, 'CURRENT')))
+  if (refused.code !== 'MOVED' || !(allowMoved || isUnborn)) throw refused
+  await rm(join(directory, DEVICE_FILE))
+  const renewed = makeStorage(directory)
+  const refusedAgain = await deviceFileRefusal(renewed)
+  if (refusedAgain !== undefined) throw refusedAgain
+  return renewed
+}
+
+function makeStorage(directory: string): HypercoreStorage {
+  const storage = new HypercoreStorage(directory, {
+    blobFileSize: BLOB_FILE_BYTES,
+    blobGarbageCollectionAgeCutOff: 1,
+    blobGarbageCollectionForceThreshold: 0.3
+  })
+  // It would delete the write-ahead logs, acknowledged entries and all, when RocksDB says that
+  // they do not fit. We would rather not open.
+  storage._maybeRecoverLater = () => undefined
+  return storage
+}
+
+/**
+ * Why the device file cannot be had. It is opened apart from the database, so that its
+ * failures can be told from the database's: the one that has no code is that of the lock.
+ */
+async function deviceFileRefusal(storage: HypercoreStorage): Promise<ReplicationError | undefined> {
+  try {
+    await storage.deviceFile.ready()
+    return undefined
+  } catch (cause) {
+    const codes = causeCodes(cause)
+    if (codes.length === 0)
+      return new ReplicationError('LOCKED', 'another process has the home open', { cause })
+    if (codes.includes('DEVICE_FILE'))
+      return new ReplicationError('MOVED', 'the home was moved or copied', { cause })
+    return openError(cause)
+  }
+}
+
+function openError(cause: unknown): ReplicationError {
+  const { code } = toSyncError(cause, 'opening the home')
+  const known: ReplicationErrorCode = code === 'NO_SPACE' || code === 'DAMAGED' ? code : 'IO'
+  return new ReplicationError(known, 'the home cannot be opened', { cause })
+}
+
+/**
+ * Refuses to make a home among files of something else: hypercore-storage takes whatever it
+ * finds in a directory without a device file for an older database, and moves it.
+ */
+async function refuseForeignFiles(directory: string): Promise<void> {
+  const names = await readdir(directory)
+  if (names.includes(DEVICE_FILE) || names.every(name => name === DATABASE)) return
+  throw new ReplicationError('IO', 'the directory of the home has files of something else')
+}
+
+async function isThere(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false
+  )
+}
+
+async function diskBytes(path: string): Promise<number> {
+  return stat(path).then(
+    ({ blocks }) => blocks * STAT_BLOCK_BYTES,
+    () => 0
+  )
+}
+
+async function syncFile(path: string): Promise<void> {
+  const file = await open(path, 'r')
+  await file.sync().finally(() => file.close())
+}

@@ -1,0 +1,352 @@
+/**
+ * The one appender of a device's two logs: operations and blocks are accepted in memory at once
+ * and appended in groups.
+ *
+ * An operation gets its identity when it is accepted, because the entry it will stand in is
+ * known: nobody else appends to this log. A block gets its index, is sealed for it and hashed
+ * when it is accepted, for the same reason. What was accepted is appended in order, the blocks
+ * before the entries that name them; both logs share one write-ahead log, so after a power loss
+ * an entry is only there if its blocks are.
+ *
+ * When the disk refuses, what was accepted stays queued under the same indexes and is tried
+ * again; nothing needs to be sealed anew.
+ *
+ * @module
+ */
+import { blake2b } from '../crypto/sodium.ts'
+import type { Sealer } from '../crypto/sealer.ts'
+import type { BlockStore } from './block-store.ts'
+import type { Clock, Timer } from './clock.ts'
+import { EntryBuilder } from './entry-codec.ts'
+import type { Head } from './entry.ts'
+import type { Log } from './log.ts'
+import type { Operation, OperationId } from './operation.ts'
+import { SyncError } from './sync-error.ts'
+
+/** An entry is closed when its operations reach this many bytes. */
+export const ENTRY_BYTES_TARGET = 256 * 1024
+/** The most bytes of blocks or entries in one append. */
+export const APPEND_BYTES_MAX = 4 * 1024 * 1024
+/** Blocks waiting beyond this many bytes are appended without being asked for. */
+export const STREAM_BYTES = 2 * 1024 * 1024
+/** Writers wait while more bytes than this are accepted and not yet appended. */
+export const PENDING_BYTES_MAX = 32 * 1024 * 1024
+/** How long after a failed commit the next attempt is made. */
+export const RETRY_DELAY_MS = 1000
+/** How long an operation nobody asked to flush stays in memory. */
+export const COMMIT_DELAY_MS = 200
+
+/** What a committer needs. */
+export interface CommitterParts {
+  /** Where entries go. */
+  readonly operationLog: Log
+  /** Where blocks go. */
+  readonly contentLog: BlockStore
+  /** Seals entries for the operation log. */
+  readonly entrySealer: Sealer
+  /** Seals blocks for the content log. */
+  readonly blockSealer: Sealer
+  /** For time stamps of entries, delays and retries. */
+  readonly clock: Clock
+  /** Lamport of the newest entry that was merged. */
+  readonly lamport: number
+  /** Heads for the first entry: this device's earlier logs, when the log is new. */
+  readonly firstHeads: readonly Head[]
+  /** Called when the open entry is closed, before it is appended. */
+  readonly onClose: () => void
+  /** Called after each group was appended. */
+  readonly onAppended: () => void
+}
+
+interface ClosedEntry {
+  readonly builder: EntryBuilder
+  readonly bytes: number
+  sealed?: Uint8Array
+}
+
+interface Waiter {
+  readonly resolve: () => void
+  readonly reject: (error: unknown) => void
+}
+
+/** Accepts operations and blocks, and appends them in groups. */
+export class Committer {
+  readonly #parts: CommitterParts
+  #open: EntryBuilder
+  #closed: ClosedEntry[] = []
+  #blocks: Uint8Array[] = []
+  #entryIndex: number
+  #blocksAppended: number
+  #blockBytes = 0
+  #entryBytes = 0
+  #lamport: number
+  #contentHeadLength: number
+  #firstHeads: readonly Head[]
+  #timer: Timer | undefined
+  #wanted = false
+  #running: Promise<void> | undefined
+  #waiters: { commit: Waiter[]; sync: Waiter[] } = { commit: [], sync: [] }
+  #roomWaiters: Waiter[] = []
+  #failure: SyncError | undefined
+  #isClosed = false
+
+  /** @param parts - the logs are borrowed: their owner closes them */
+  constructor(parts: CommitterParts) {
+    this.#parts = parts
+    this.#entryIndex = parts.operationLog.length
+    this.#blocksAppended = parts.contentLog.length
+    this.#contentHeadLength = parts.contentLog.length
+    this.#lamport = parts.lamport
+    this.#firstHeads = parts.firstHeads
+    this.#open = this.#builder()
+  }
+
+  /** Bytes accepted and not yet appended. */
+  get pendingBytes(): number {
+    return this.#blockBytes + this.#entryBytes + this.#open.byteLength
+  }
+
+  /** The length the operation log will have when every closed entry is appended. */
+  get closedLength(): number {
+    return this.#entryIndex
+  }
+
+  /** Why the last attempt to append failed, until one succeeds. */
+  get failure(): SyncError | undefined {
+    return this.#failure
+  }
+
+  /**
+   * Accepts an operation.
+   *
+   * @returns its identity
+   */
+  add(operation: Operation): OperationId {
+    this.#refuseIfStopped()
+    const index = this.#entryIndex
+    const number = this.#open.add(operation)
+    if (this.#open.byteLength >= ENTRY_BYTES_TARGET) this.#close()
+    this.#later(COMMIT_DELAY_MS)
+    return { log: this.#parts.operationLog.key, index, number }
+  }
+
+  /**
+   * Accepts a block: seals it for the next index.
+   *
+   * @param content - read during the call only
+   */
+  addBlock(content: Uint8Array): { readonly index: number; readonly hash: Uint8Array } {
+    this.#refuseIfStopped()
+    const index = this.#blocksAppended + this.#blocks.length
+    const sealed = this.#parts.blockSealer.seal(content, index)
+    this.#blocks.push(sealed)
+    this.#blockBytes += sealed.length
+    if (this.#blockBytes >= STREAM_BYTES) this.#want()
+    return { index, hash: blake2b(sealed) }
+  }
+
+  /** @returns a block that is accepted and not yet appended, sealed */
+  pendingBlock(index: number): Uint8Array | undefined {
+    return this.#blocks[index - this.#blocksAppended]
+  }
+
+  /**
+   * @returns undefined when there is room for more, else a promise that resolves when there is
+   * @throws {SyncError} the reason why nothing can be appended now
+   */
+  room(): Promise<void> | undefined {
+    this.#refuseIfStopped()
+    if (this.pendingBytes <= PENDING_BYTES_MAX) return undefined
+    if (this.#failure) throw this.#failure
+    this.#want()
+    return new Promise((resolve, reject) => this.#roomWaiters.push({ resolve, reject }))
+  }
+
+  /** Lets the next commit start within `delayMs`, so that several calls share it. */
+  commitWithin(delayMs: number): void {
+    this.#later(delayMs)
+  }
+
+  /** @returns when all that was accepted before the call survives `kill -9` */
+  commit(): Promise<void> {
+    return this.#wait('commit')
+  }
+
+  /** @returns when all that was accepted before the call survives a loss of power */
+  sync(): Promise<void> {
+    return this.#wait('sync')
+  }
+
+  /** Commits and syncs what was accepted, and accepts no more. Idempotent. */
+  async close(): Promise<void> {
+    if (this.#isClosed) return
+    this.#timer?.cancel()
+    try {
+      await this.sync()
+    } finally {
+      this.#isClosed = true
+      this.#timer?.cancel()
+      await this.#running
+    }
+  }
+
+  #wait(kind: 'commit' | 'sync'): Promise<void> {
+    this.#refuseIfStopped()
+    return new Promise((resolve, reject) => {
+      this.#waiters[kind].push({ resolve, reject })
+      this.#want()
+    })
+  }
+
+  #refuseIfStopped(): void {
+    if (this.#failure?.code === 'DIVERGED') throw this.#failure
+    if (this.#isClosed) throw new SyncError('CLOSED', 'the replica is closed')
+  }
+
+  #builder(): EntryBuilder {
+    return new EntryBuilder({ log: this.#parts.operationLog.key, index: this.#entryIndex })
+  }
+
+  #close(): void {
+    if (this.#open.operationCount === 0) return
+    const bytes = this.#open.byteLength
+    this.#closed.push({ builder: this.#open, bytes })
+    this.#entryBytes += bytes
+    this.#entryIndex += 1
+    this.#open = this.#builder()
+  }
+
+  #later(delayMs: number): void {
+    if (this.#wanted || this.#isClosed) return
+    if (this.#timer && delayMs >= COMMIT_DELAY_MS) return
+    this.#timer?.cancel()
+    this.#timer = this.#parts.clock.after(delayMs, () => {
+      this.#timer = undefined
+      this.#want()
+    })
+  }
+
+  #want(): void {
+    this.#wanted = true
+    this.#running ??= this.#run().finally(() => {
+      this.#running = undefined
+      if (this.#wanted) this.#want()
+    })
+  }
+
+  async #run(): Promise<void> {
+    // What the caller adds in this tick still joins the group.
+    await Promise.resolve()
+    while (this.#wanted) {
+      this.#wanted = false
+      this.#timer?.cancel()
+      this.#timer = undefined
+      const waiters = this.#waiters
+      this.#waiters = { commit: [], sync: [] }
+      await this.#runOnce(waiters)
+    }
+  }
+
+  async #runOnce(waiters: { commit: Waiter[]; sync: Waiter[] }): Promise<void> {
+    try {
+      await this.#appendAll()
+      this.#failure = undefined
+      settle(waiters.commit)
+      if (waiters.sync.length > 0) await this.#parts.operationLog.sync()
+      settle(waiters.sync)
+      this.#parts.onAppended()
+    } catch (error) {
+      this.#failure = asSyncError(error)
+      for (const waiter of [...waiters.commit, ...waiters.sync, ...this.#roomWaiters.splice(0)]) {
+        waiter.reject(this.#failure)
+      }
+      if (this.#failure.code !== 'DIVERGED') this.#later(RETRY_DELAY_MS)
+    }
+  }
+
+  async #appendAll(): Promise<void> {
+    this.#close()
+    this.#parts.onClose()
+    const [blocks, entries] = [this.#blocks.length, this.#closed.length]
+    await this.#appendBlocks(blocks)
+    await this.#appendEntries(entries)
+  }
+
+  async #appendBlocks(count: number): Promise<void> {
+    for (let rest = count; rest > 0;) {
+      const group = takeGroup(this.#blocks, rest, block => block.length)
+      const expected = this.#blocksAppended
+      await this.#parts.contentLog.append(group, expected)
+      this.#blocks.splice(0, group.length)
+      this.#blocksAppended += group.length
+      this.#blockBytes -= group.reduce((sum, block) => sum + block.length, 0)
+      rest -= group.length
+      this.#admit()
+    }
+  }
+
+  async #appendEntries(count: number): Promise<void> {
+    for (let rest = count; rest > 0;) {
+      const group = takeGroup(this.#closed, rest, entry => entry.bytes)
+      const first = this.#parts.operationLog.length
+      const sealed: Uint8Array[] = []
+      for (const [at, entry] of group.entries()) sealed.push(await this.#seal(entry, first + at))
+      await this.#parts.operationLog.append(sealed, first)
+      this.#closed.splice(0, group.length)
+      this.#entryBytes -= group.reduce((sum, entry) => sum + entry.bytes, 0)
+      rest -= group.length
+      this.#admit()
+    }
+  }
+
+  /** Completes and seals an entry, once. */
+  async #seal(entry: ClosedEntry, index: number): Promise<Uint8Array> {
+    if (entry.sealed) return entry.sealed
+    const contentHead = await this.#newContentHead()
+    this.#lamport += 1
+    const plain = entry.builder.finish({
+      lamport: this.#lamport,
+      time: this.#parts.clock.now(),
+      listVersion: 0,
+      heads: this.#firstHeads,
+      contentHead
+    })
+    this.#firstHeads = []
+    entry.sealed = this.#parts.entrySealer.seal(plain, index)
+    return entry.sealed
+  }
+
+  async #newContentHead(): Promise<Head | undefined> {
+    const log = this.#parts.contentLog
+    const length = this.#blocksAppended
+    if (length === this.#contentHeadLength) return undefined
+    const treeHash = await log.treeHash(length)
+    this.#contentHeadLength = length
+    return { log: log.key, length, treeHash }
+  }
+
+  #admit(): void {
+    if (this.pendingBytes <= PENDING_BYTES_MAX / 2) settle(this.#roomWaiters.splice(0))
+  }
+}
+
+function settle(waiters: readonly Waiter[]): void {
+  for (const waiter of waiters) waiter.resolve()
+}
+
+/** @returns the first items, at least 1 and at most `countMax`, of at most {@link APPEND_BYTES_MAX} in all */
+function takeGroup<T>(items: readonly T[], countMax: number, bytesOf: (item: T) => number): T[] {
+  const group: T[] = []
+  let bytes = 0
+  for (const item of items.slice(0, countMax)) {
+    bytes += bytesOf(item)
+    if (group.length > 0 && bytes > APPEND_BYTES_MAX) break
+    group.push(item)
+  }
+  return group
+}
+
+function asSyncError(error: unknown): SyncError {
+  if (error instanceof SyncError) return error
+  return new SyncError('IO', 'a log could not be appended to', { cause: error })
+}

@@ -1,0 +1,367 @@
+/**
+ * The content half of the index: which bytes of a file lie in which block, how often each block
+ * is used, and since when a block is used no more.
+ *
+ * Invariants
+ * - A block's count is the number of runs in all regions that point into it.
+ * - A block whose count fell to 0 has a row in the superseded table until it is cleared; the
+ *   row may outlive a block that came into use again, so whoever clears checks the count.
+ * - An inline run's bytes are in the pages of the file.
+ *
+ * @module
+ */
+import { ByteReader } from './byte-reader.ts'
+import { ByteWriter } from './byte-writer.ts'
+import type { LogNumbers } from './log-numbers.ts'
+import type { Piece } from './operation.ts'
+import {
+  decodeRuns,
+  encodeRuns,
+  REGION_BYTES,
+  regionOf,
+  regionSub,
+  replaceRuns,
+  slice,
+  type BlockRun,
+  type Run
+} from './region.ts'
+import type { Table, TableSet } from './table.ts'
+
+/** Bytes of a file that one page of inline content covers. */
+export const PAGE_BYTES = 4096
+
+/** How many regions are probed one by one before all of a file's regions are listed. */
+const REGIONS_PROBED_MAX = 64
+
+const TABLE_REGION = 3
+const TABLE_PAGE = 4
+const TABLE_BLOCK = 7
+const TABLE_SUPERSEDED = 8
+const NO_RUNS: readonly Run[] = []
+
+/** A block of a content log by the log's local number. */
+export interface BlockPlace {
+  /** Local number of the content log. */
+  readonly log: number
+  /** The block's index. */
+  readonly index: number
+}
+
+/** Half-open range of a file, in bytes. */
+export interface FileRange {
+  /** First byte. */
+  readonly from: number
+  /** First byte after it. */
+  readonly to: number
+}
+
+/** The content half of the index. */
+export class ContentIndex {
+  readonly #logs: LogNumbers
+  readonly #regions: Table<readonly Run[]>
+  readonly #pages: Table<Uint8Array>
+  readonly #blocks: Table<number>
+  readonly #superseded: Table<BlockPlace>
+
+  /** @param tables - where its tables are added */
+  constructor(tables: TableSet, logs: LogNumbers) {
+    this.#logs = logs
+    this.#regions = tables.table({ number: TABLE_REGION, encode: encodeRuns, decode: decodeRuns })
+    this.#pages = tables.table({
+      number: TABLE_PAGE,
+      encode: page => page,
+      decode: bytes => bytes.slice()
+    })
+    this.#blocks = tables.table({ number: TABLE_BLOCK, encode: encodeCount, decode: decodeCount })
+    this.#superseded = tables.table({
+      number: TABLE_SUPERSEDED,
+      encode: encodePlace,
+      decode: decodePlace
+    })
+  }
+
+  /** The runs that lie within a range, cut to it, ascending. */
+  runs(ino: number, range: FileRange): Run[] {
+    const found: Run[] = []
+    for (const part of regionParts(range)) {
+      for (const run of this.#regions.get(ino, regionSub(part.region)) ?? NO_RUNS) {
+        const from = Math.max(run.offset, part.from)
+        const to = Math.min(run.offset + run.length, part.to)
+        if (from < to)
+          found.push(from === run.offset && to - from === run.length ? run : slice(run, from, to))
+      }
+    }
+    return found
+  }
+
+  /** The bytes of a range that inline runs cover; a fresh buffer. */
+  inlineBytes(ino: number, range: FileRange): Uint8Array {
+    const bytes = new Uint8Array(range.to - range.from)
+    for (let at = range.from; at < range.to;) {
+      const page = Math.floor(at / PAGE_BYTES)
+      const to = Math.min(range.to, (page + 1) * PAGE_BYTES)
+      const stored = this.#pages.get(ino, numberSub(page))
+      const start = at - page * PAGE_BYTES
+      if (stored) bytes.set(stored.subarray(start, start + to - at), at - range.from)
+      at = to
+    }
+    return bytes
+  }
+
+  /**
+   * Lays pieces over a file.
+   *
+   * @param sec - when, for the blocks that are used no more
+   * @returns by how much the allocated bytes grew; may be negative
+   */
+  write(ino: number, pieces: readonly Piece[], sec: number): number {
+    let grown = 0
+    for (const piece of pieces) {
+      const length = piece.kind === 'inline' ? piece.bytes.length : piece.length
+      if (piece.kind === 'inline') this.#writePages(ino, piece.offset, piece.bytes)
+      const run = this.#runOf(piece, length)
+      grown += this.#replace(ino, { from: piece.offset, to: piece.offset + length }, sec, run)
+    }
+    return grown
+  }
+
+  /** Removes what lies at `size` and beyond. @returns by how much the allocated bytes grew (0 or less) */
+  cut(ino: number, size: number, sec: number): number {
+    const first = Math.floor(size / REGION_BYTES)
+    let grown = 0
+    for (const sub of this.#regions.entries(ino).keys()) {
+      const region = regionOf(sub)
+      if (region < first) continue
+      const from = Math.max(size, region * REGION_BYTES)
+      grown += this.#replace(ino, { from, to: (region + 1) * REGION_BYTES }, sec)
+    }
+    return grown
+  }
+
+  /** Removes all content of an inode. */
+  purge(ino: number, sec: number): void {
+    this.cut(ino, 0, sec)
+    for (const sub of this.#pages.entries(ino).keys()) this.#pages.delete(ino, sub)
+  }
+
+  /** @returns where data starts at or after `offset`, or undefined if there is none */
+  nextData(ino: number, offset: number): number | undefined {
+    for (const runs of this.#runsFrom(ino, offset)) {
+      for (const run of runs)
+        if (run.offset + run.length > offset) return Math.max(offset, run.offset)
+    }
+    return undefined
+  }
+
+  /** @returns where a hole starts at or after `offset`; may lie beyond the end of the file */
+  nextHole(ino: number, offset: number): number {
+    let at = offset
+    for (const run of this.#runsWhile(ino, offset)) {
+      if (run.offset > at) return at
+      at = Math.max(at, run.offset + run.length)
+    }
+    return at
+  }
+
+  /** Every run of a file, ascending; holes cost nothing, however large the file is. */
+  *everyRun(ino: number): Iterable<Run> {
+    const regions = [...this.#regions.entries(ino)].sort(([left], [right]) =>
+      left < right ? -1 : 1
+    )
+    for (const [, runs] of regions) yield* runs
+  }
+
+  /** @returns a run as a piece of an operation, to be recorded anew */
+  pieceOf(ino: number, run: Run): Piece {
+    const { offset, length } = run
+    if (run.kind === 'inline') {
+      return {
+        kind: 'inline',
+        offset,
+        bytes: this.inlineBytes(ino, { from: offset, to: offset + length })
+      }
+    }
+    const { index, hash, blockOffset } = run
+    return {
+      kind: 'block',
+      offset,
+      length,
+      log: this.#logs.keyOf(run.log),
+      index,
+      hash,
+      blockOffset
+    }
+  }
+
+  /** How many runs point into a block. */
+  useCount(place: BlockPlace): number {
+    return this.#blocks.get(place.log, numberSub(place.index)) ?? 0
+  }
+
+  /** The indexes of a log's blocks that are in use, in no particular order. */
+  *used(log: number): Iterable<number> {
+    for (const sub of this.#blocks.entries(log).keys()) yield numberOf(sub)
+  }
+
+  /** The blocks superseded at or before `sec` (and never cleared since). */
+  *supersededBefore(
+    sec: number
+  ): Iterable<{ readonly place: BlockPlace; readonly sec: number; readonly sub: string }> {
+    for (const [group, places] of this.#superseded.between(0, clampSec(sec) + 1)) {
+      for (const [sub, place] of places) yield { place, sec: group, sub }
+    }
+  }
+
+  /** Forgets that a block was superseded. */
+  forgetSuperseded(row: { readonly sec: number; readonly sub: string }): void {
+    this.#superseded.delete(row.sec, row.sub)
+  }
+
+  #runOf(piece: Piece, length: number): Run | undefined {
+    if (piece.kind === 'hole') return undefined
+    if (piece.kind === 'inline') return { kind: 'inline', offset: piece.offset, length }
+    const { offset, index, blockOffset } = piece
+    // A copy: the piece's hash may be a view of a whole entry, which the row would keep alive.
+    const hash = piece.hash.slice()
+    return {
+      kind: 'block',
+      offset,
+      length,
+      log: this.#logs.numberOf(piece.log),
+      index,
+      hash,
+      blockOffset
+    }
+  }
+
+  #replace(ino: number, range: FileRange, sec: number, run?: Run): number {
+    let grown = 0
+    for (const part of regionParts(range)) {
+      const sub = regionSub(part.region)
+      const before = this.#regions.get(ino, sub) ?? NO_RUNS
+      if (run === undefined && before.length === 0) continue
+      const after = replaceRuns(before, part, run && slice(run, part.from, part.to))
+      if (after.length > 0) this.#regions.put(ino, sub, after)
+      else this.#regions.delete(ino, sub)
+      this.#count(before, after, sec)
+      grown += lengthOf(after) - lengthOf(before)
+    }
+    return grown
+  }
+
+  #count(before: readonly Run[], after: readonly Run[], sec: number): void {
+    const kept = new Set(before)
+    for (const run of after) if (!kept.delete(run) && run.kind === 'block') this.#use(run, 1, sec)
+    for (const run of kept) if (run.kind === 'block') this.#use(run, -1, sec)
+  }
+
+  #use(run: BlockRun, by: 1 | -1, sec: number): void {
+    const sub = numberSub(run.index)
+    const count = (this.#blocks.get(run.log, sub) ?? 0) + by
+    if (count > 0) {
+      this.#blocks.put(run.log, sub, count)
+      return
+    }
+    this.#blocks.delete(run.log, sub)
+    const place = { log: run.log, index: run.index }
+    this.#superseded.put(clampSec(sec), numberSub(run.log) + sub, place)
+  }
+
+  #writePages(ino: number, offset: number, bytes: Uint8Array): void {
+    for (let at = 0; at < bytes.length;) {
+      const page = Math.floor((offset + at) / PAGE_BYTES)
+      const start = offset + at - page * PAGE_BYTES
+      const part = bytes.subarray(at, at + PAGE_BYTES - start)
+      const sub = numberSub(page)
+      const old = this.#pages.get(ino, sub)
+      const changed = new Uint8Array(Math.max(old?.length ?? 0, start + part.length))
+      if (old) changed.set(old)
+      changed.set(part, start)
+      this.#pages.put(ino, sub, changed)
+      at += part.length
+    }
+  }
+
+  /** Each region's runs from the region of `offset` on, empty ones left out. */
+  *#runsFrom(ino: number, offset: number): Iterable<readonly Run[]> {
+    const first = Math.floor(offset / REGION_BYTES)
+    for (let region = first; region < first + REGIONS_PROBED_MAX; region++) {
+      const runs = this.#regions.get(ino, regionSub(region))
+      if (runs) yield runs
+    }
+    const rest = [...this.#regions.entries(ino)].filter(
+      ([sub]) => regionOf(sub) >= first + REGIONS_PROBED_MAX
+    )
+    rest.sort(([left], [right]) => (left < right ? -1 : 1))
+    for (const [, runs] of rest) yield runs
+  }
+
+  /** The runs from `offset` on, region after region, up to the first region that has none. */
+  *#runsWhile(ino: number, offset: number): Iterable<Run> {
+    for (let region = Math.floor(offset / REGION_BYTES); ; region++) {
+      const runs = this.#regions.get(ino, regionSub(region))
+      if (runs === undefined) return
+      for (const run of runs) if (run.offset + run.length > offset) yield run
+    }
+  }
+}
+
+function* regionParts(range: FileRange): Iterable<FileRange & { readonly region: number }> {
+  for (let from = range.from; from < range.to;) {
+    const region = Math.floor(from / REGION_BYTES)
+    const to = Math.min(range.to, (region + 1) * REGION_BYTES)
+    yield { region, from, to }
+    from = to
+  }
+}
+
+function lengthOf(runs: readonly Run[]): number {
+  let length = 0
+  for (const run of runs) length += run.length
+  return length
+}
+
+const SUB_BYTES = 6
+
+/** @returns a sub key that sorts as the number, which is below 2^48 */
+function numberSub(number: number): string {
+  let sub = ''
+  for (let i = 0, rest = number; i < SUB_BYTES; i++) {
+    sub = String.fromCharCode(rest % 256) + sub
+    rest = Math.floor(rest / 256)
+  }
+  return sub
+}
+
+function numberOf(sub: string): number {
+  let number = 0
+  for (let i = 0; i < sub.length; i++) number = number * 256 + sub.charCodeAt(i)
+  return number
+}
+
+/** @returns a time that can be part of a row key: a wild clock must not break the index */
+function clampSec(sec: number): number {
+  return Math.min(Math.max(0, Math.floor(sec)), 2 ** 48)
+}
+
+function encodeCount(count: number): Uint8Array {
+  const out = new ByteWriter(8)
+  out.varint(count)
+  return out.view()
+}
+
+function decodeCount(bytes: Uint8Array): number {
+  return new ByteReader(bytes).varint()
+}
+
+function encodePlace(place: BlockPlace): Uint8Array {
+  const out = new ByteWriter(12)
+  out.varint(place.log)
+  out.varint(place.index)
+  return out.view()
+}
+
+function decodePlace(bytes: Uint8Array): BlockPlace {
+  const reader = new ByteReader(bytes)
+  return { log: reader.varint(), index: reader.varint() }
+}

@@ -1,0 +1,295 @@
+/**
+ * The rows of the index: typed tables over one sealed key-value store, with an overlay.
+ *
+ * A change is visible at once and lives in memory until it is written. Two layers hold such
+ * changes: the newest, and the one that is being written (`freeze`). Below them lie a bounded
+ * cache of decoded rows and the store. Rows are values: a table never changes an object it was
+ * given or gave out, and neither may its callers.
+ *
+ * A row has the key `table || group || sub`. The sub key is a byte string (latin1). A table may
+ * keep a sub key in memory (a name) that is another one in the store (its keyed hash).
+ *
+ * @module
+ */
+import type { RowSealer } from '../crypto/row-sealer.ts'
+import type { Change, KeyValueStore } from './key-value-store.ts'
+
+/** How many decoded rows each half of a table's cache holds. */
+export const ROWS_CACHED_MAX = 32_768
+
+const GROUP_BYTES = 7
+const HEADER_BYTES = 1 + GROUP_BYTES
+
+/** How one table's rows become bytes. */
+export interface TableFormat<V> {
+  /** The table's number, 0 to 255, part of every key. */
+  readonly number: number
+  /** Bytes of a row. */
+  readonly encode: (value: V) => Uint8Array
+  /** The row of bytes; may throw on damage. The bytes are only valid during the call. */
+  readonly decode: (bytes: Uint8Array) => V
+  /** The sub key in the store; absent when it is the same as in memory. */
+  readonly storedSub?: (group: number, sub: string) => string
+  /** The sub key in memory of a row that was read; required with `storedSub`. */
+  readonly subOf?: (value: V) => string
+}
+
+type Layer<V> = Map<number, Map<string, V | null>>
+
+/** One table. Made by {@link TableSet.table}. */
+export class Table<V> {
+  readonly #set: TableSet
+  readonly #format: TableFormat<V>
+  #newest: Layer<V> = new Map()
+  #frozen: Layer<V> = new Map()
+  readonly #cache = new RowCache<V>()
+
+  /** @internal */
+  constructor(set: TableSet, format: TableFormat<V>) {
+    this.#set = set
+    this.#format = format
+  }
+
+  /** @returns the row, or undefined if there is none */
+  get(group: number, sub = ''): V | undefined {
+    let changed = this.#newest.get(group)?.get(sub)
+    if (changed === undefined) changed = this.#frozen.get(group)?.get(sub)
+    if (changed !== undefined) return changed ?? undefined
+    const cached = this.#cache.get(group, sub)
+    if (cached !== undefined) return cached
+    return this.#load(group, sub)
+  }
+
+  /** Sets a row. */
+  put(group: number, sub: string, value: V): void {
+    this.#set.changeCount += change(this.#newest, group, sub, value)
+  }
+
+  /** Sets a row among the changes that were frozen, as if it had been set before. */
+  putFrozen(group: number, sub: string, value: V): void {
+    change(this.#frozen, group, sub, value)
+  }
+
+  /** Removes a row; none there is no error. */
+  delete(group: number, sub = ''): void {
+    this.#set.changeCount += change(this.#newest, group, sub, null)
+  }
+
+  /** All rows of a group, as they are now, by sub key; in no particular order. */
+  entries(group: number): Map<string, V> {
+    return this.between(group, group + 1).get(group) ?? new Map<string, V>()
+  }
+
+  /** All rows of the groups `from` up to but not including `to`. */
+  between(from: number, to: number): Map<number, Map<string, V>> {
+    const rows = new Map<number, Map<string, V>>()
+    for (const { group, sub, value } of this.#stored(from, to)) rowsOf(rows, group).set(sub, value)
+    for (const layer of [this.#frozen, this.#newest]) {
+      for (const [group, subs] of groupsBetween(layer, from, to)) overlay(rowsOf(rows, group), subs)
+    }
+    return rows
+  }
+
+  /** Starts a new layer over the one whose changes are about to be written. */
+  freeze(): void {
+    this.#frozen = this.#newest
+    this.#newest = new Map()
+  }
+
+  /** The frozen layer's changes, sealed. */
+  *frozenChanges(): Iterable<Change> {
+    for (const [group, subs] of this.#frozen) {
+      for (const [sub, value] of subs) {
+        const key = this.#key(group, sub)
+        yield [key, value === null ? undefined : this.#set.seal(key, this.#format.encode(value))]
+      }
+    }
+  }
+
+  /** The frozen layer is in the store: its rows move to the cache. */
+  thaw(): void {
+    for (const [group, subs] of this.#frozen) {
+      for (const [sub, value] of subs) {
+        if (value === null) this.#cache.delete(group, sub)
+        else this.#cache.set(group, sub, value)
+      }
+    }
+    this.#frozen = new Map()
+  }
+
+  #load(group: number, sub: string): V | undefined {
+    const key = this.#key(group, sub)
+    const sealed = this.#set.store.get(key)
+    if (sealed === undefined) return undefined
+    const value = this.#format.decode(this.#set.open(key, sealed))
+    this.#cache.set(group, sub, value)
+    return value
+  }
+
+  *#stored(from: number, to: number): Iterable<{ group: number; sub: string; value: V }> {
+    const bounds = {
+      from: rowKey(this.#format.number, from, ''),
+      to: rowKey(this.#format.number, to, '')
+    }
+    for (const [key, sealed] of this.#set.store.range(bounds)) {
+      const value = this.#format.decode(this.#set.open(key, sealed))
+      const sub = this.#format.subOf ? this.#format.subOf(value) : latin1(key, HEADER_BYTES)
+      yield { group: groupOf(key), sub, value }
+    }
+  }
+
+  #key(group: number, sub: string): Uint8Array {
+    const stored = this.#format.storedSub ? this.#format.storedSub(group, sub) : sub
+    return rowKey(this.#format.number, group, stored)
+  }
+}
+
+/** All tables of one index over one store. */
+export class TableSet {
+  /** The store under the tables. */
+  readonly store: KeyValueStore
+  /** How many rows were set or removed since the last {@link TableSet.freeze}. */
+  changeCount = 0
+  /** Whether changes were set apart and are not written yet. */
+  isFrozen = false
+  readonly #sealer: RowSealer
+  readonly #tables: Table<never>[] = []
+
+  /** @param parts - the store is borrowed: its owner closes it */
+  constructor(parts: { readonly store: KeyValueStore; readonly sealer: RowSealer }) {
+    this.store = parts.store
+    this.#sealer = parts.sealer
+  }
+
+  /** Adds a table. */
+  table<V>(format: TableFormat<V>): Table<V> {
+    const table = new Table<V>(this, format)
+    this.#tables.push(table as unknown as Table<never>)
+    return table
+  }
+
+  /** Sets the changes made so far apart, to be written by {@link TableSet.write}. */
+  freeze(): void {
+    if (this.isFrozen) throw new Error('the frozen changes have not been written yet')
+    for (const table of this.#tables) table.freeze()
+    this.isFrozen = true
+    this.changeCount = 0
+  }
+
+  /**
+   * Writes what was frozen as one batch. May be repeated after an error.
+   *
+   * @returns when it survives `kill -9`
+   */
+  async write(): Promise<void> {
+    const changes: Change[] = []
+    for (const table of this.#tables)
+      for (const change of table.frozenChanges()) changes.push(change)
+    if (changes.length > 0) await this.store.commit(changes)
+    for (const table of this.#tables) table.thaw()
+    this.isFrozen = false
+  }
+
+  /** Seals a row's bytes to its key. */
+  seal(key: Uint8Array, content: Uint8Array): Uint8Array {
+    return this.#sealer.seal(key, content)
+  }
+
+  /** Opens a row's bytes. @throws {CryptoError} when they are not what was sealed under the key */
+  open(key: Uint8Array, sealed: Uint8Array): Uint8Array {
+    return this.#sealer.open(key, sealed)
+  }
+}
+
+/**
+ * A bounded cache in two halves: rows are added to the young half; when it is full it becomes
+ * the old half and the former old half is dropped. A hit in the old half moves the row over.
+ */
+class RowCache<V> {
+  #young: Map<number, Map<string, V>> = new Map()
+  #old: Map<number, Map<string, V>> = new Map()
+  #youngCount = 0
+
+  get(group: number, sub: string): V | undefined {
+    const young = this.#young.get(group)?.get(sub)
+    if (young !== undefined) return young
+    const old = this.#old.get(group)?.get(sub)
+    if (old !== undefined) this.set(group, sub, old)
+    return old
+  }
+
+  set(group: number, sub: string, value: V): void {
+    const rows = rowsOf(this.#young, group)
+    if (!rows.has(sub)) this.#youngCount++
+    rows.set(sub, value)
+    if (this.#youngCount < ROWS_CACHED_MAX) return
+    this.#old = this.#young
+    this.#young = new Map()
+    this.#youngCount = 0
+  }
+
+  delete(group: number, sub: string): void {
+    if (this.#young.get(group)?.delete(sub)) this.#youngCount--
+    this.#old.get(group)?.delete(sub)
+  }
+}
+
+/** The key of a row in the store: table, group as 7 bytes big-endian, sub key. */
+function rowKey(table: number, group: number, sub: string): Uint8Array {
+  const key = new Uint8Array(HEADER_BYTES + sub.length)
+  key[0] = table
+  let rest = group
+  for (let i = GROUP_BYTES; i >= 1; i--) {
+    key[i] = rest % 256
+    rest = Math.floor(rest / 256)
+  }
+  for (let i = 0; i < sub.length; i++) key[HEADER_BYTES + i] = sub.charCodeAt(i)
+  return key
+}
+
+function groupOf(key: Uint8Array): number {
+  let group = 0
+  for (let i = 1; i <= GROUP_BYTES; i++) group = group * 256 + (key[i] ?? 0)
+  return group
+}
+
+/** @returns the bytes from `from` on as a string of one character per byte */
+function latin1(bytes: Uint8Array, from: number): string {
+  let text = ''
+  for (let i = from; i < bytes.length; i++) text += String.fromCharCode(bytes[i] ?? 0)
+  return text
+}
+
+/** @returns 1 when the row had no change yet in this layer, else 0 */
+function change<V>(layer: Layer<V>, group: number, sub: string, value: V | null): number {
+  const rows = rowsOf(layer, group)
+  const added = rows.has(sub) ? 0 : 1
+  rows.set(sub, value)
+  return added
+}
+
+function rowsOf<V>(rows: Map<number, Map<string, V>>, group: number): Map<string, V> {
+  let subs = rows.get(group)
+  if (subs === undefined) rows.set(group, (subs = new Map<string, V>()))
+  return subs
+}
+
+function* groupsBetween<V>(
+  layer: Layer<V>,
+  from: number,
+  to: number
+): Iterable<[number, Map<string, V | null>]> {
+  if (to - from === 1) {
+    const subs = layer.get(from)
+    if (subs !== undefined) yield [from, subs]
+    return
+  }
+  for (const [group, subs] of layer) if (group >= from && group < to) yield [group, subs]
+}
+
+function overlay<V>(rows: Map<string, V>, changes: Map<string, V | null>): void {
+  for (const [sub, value] of changes) {
+    if (value === null) rows.delete(sub)
+    else rows.set(sub, value)
+  }
+}

@@ -1,0 +1,139 @@
+/**
+ * Reads and authenticates all that a replica holds: every entry of its operation logs, every row
+ * of the tree and every block that a file uses.
+ *
+ * @module
+ */
+import { CryptoError } from '../crypto/crypto-error.ts'
+import type { Sealer } from '../crypto/sealer.ts'
+import type { InodeRecord } from './inode-record.ts'
+import type { LogKey } from './log.ts'
+import type { BlockRun } from './region.ts'
+import { readEntry, type LogPair } from './replay.ts'
+import { SyncError } from './sync-error.ts'
+import { ROOT_INO, type TreeIndex } from './tree-index.ts'
+
+/** A path is given up as endless after this many names. */
+export const PATH_NAMES_MAX = 4096
+
+/** Something that does not authenticate. */
+export interface Damage {
+  /** The file, from the root of the drive, as bytes (latin1); of what is no file, a description. */
+  readonly path: string
+  /** What is wrong, for people. */
+  readonly reason: string
+}
+
+/** How to verify. */
+export interface VerifyOptions {
+  /** Told how many entries and files are done; the total is an estimate that may grow. */
+  readonly onProgress: (done: number, total: number) => void
+  /** Set to stop early. */
+  readonly signal?: { readonly aborted: boolean }
+}
+
+/** What is verified. */
+export interface VerifyParts {
+  /** The tree. */
+  readonly index: TreeIndex
+  /** Every epoch's logs. */
+  readonly pairs: readonly LogPair[]
+  /** Opens entries of a log. */
+  readonly entrySealerOf: (log: LogKey) => Sealer
+  /** Reads and authenticates a block, not from a cache. */
+  readonly readBlock: (run: BlockRun) => Promise<Uint8Array>
+  /** How. */
+  readonly options: VerifyOptions
+}
+
+/** Yields every damage it finds; nothing when all is well. */
+export async function* verifyReplica(parts: VerifyParts): AsyncGenerator<Damage> {
+  const { options, index } = parts
+  let total = parts.pairs.reduce((sum, pair) => sum + pair.operationLog.length, 0)
+  let done = 0
+  const step = (): boolean => {
+    options.onProgress(++done, total)
+    return options.signal?.aborted === true
+  }
+  for (const { operationLog: log } of parts.pairs) {
+    const sealer = parts.entrySealerOf(log.key)
+    for (let at = 0; at < log.length; at++) {
+      const entry = await readEntry(log, at, sealer)
+      if (entry === undefined) yield* damagedEntry(index, log.key, at)
+      if (step()) return
+    }
+  }
+  for (const { path, record, reason } of walk(index)) {
+    total += 1
+    if (record === undefined) yield { path, reason: reason ?? 'its row in the index is damaged' }
+    else if (record.kind === 'file') yield* damagedContent(parts, path, record)
+    if (step()) return
+  }
+}
+
+/** Names the files that a damaged entry made or last wrote, or the entry when there are none. */
+function* damagedEntry(index: TreeIndex, log: LogKey, at: number): Iterable<Damage> {
+  const reason = `entry ${at} of an operation log is damaged`
+  let named = false
+  for (const { path, record } of walk(index)) {
+    const isOf = record && [record.id, record.version].some(id => id.log === log && id.index === at)
+    if (!isOf) continue
+    named = true
+    yield { path, reason }
+  }
+  if (!named) yield { path: `(entry ${at})`, reason }
+}
+
+async function* damagedContent(
+  parts: VerifyParts,
+  path: string,
+  record: InodeRecord
+): AsyncGenerator<Damage> {
+  const seen = new Set<string>()
+  try {
+    for (const run of parts.index.content.everyRun(record.ino)) {
+      const key = run.kind === 'block' ? `${run.log}/${run.index}` : undefined
+      if (run.kind !== 'block' || key === undefined || seen.has(key)) continue
+      seen.add(key)
+      await parts.readBlock(run)
+    }
+  } catch (error) {
+    if (!isDamage(error)) throw error
+    yield { path, reason: `its content is damaged: ${error.message}` }
+  }
+}
+
+interface Visit {
+  readonly path: string
+  readonly record: InodeRecord | undefined
+  readonly reason?: string
+}
+
+/** Every name of the tree, depth first. */
+function* walk(index: TreeIndex): Iterable<Visit> {
+  const stack: { ino: number; path: string; depth: number }[] = [
+    { ino: ROOT_INO, path: '', depth: 0 }
+  ]
+  for (let next = stack.pop(); next; next = stack.pop()) {
+    const { ino, path, depth } = next
+    try {
+      const record = index.inode(ino)
+      yield { path: path === '' ? '/' : path, record }
+      if (record.kind !== 'directory' || depth >= PATH_NAMES_MAX) continue
+      for (const name of index.names.entries(ino).values()) {
+        stack.push({ ino: name.ino, path: `${path}/${name.name}`, depth: depth + 1 })
+      }
+    } catch (error) {
+      if (!isDamage(error)) throw error
+      yield {
+        path: path === '' ? '/' : path,
+        record: undefined,
+        reason: `its row in the index is damaged: ${error.message}`
+      }
+    }
+  }
+}
+
+function isDamage(error: unknown): error is SyncError | CryptoError {
+  return error instanceof CryptoError || (error instanceof SyncError && error.code !== 'CLOSED')
+}

@@ -1,0 +1,96 @@
+/**
+ * A whole drive over stores in memory: the real replica and file system, a fake disk under them.
+ *
+ * @module
+ */
+import { KeyTable } from '../../src/crypto/key-table.ts'
+import { DriveVfs } from '../../src/fs/drive-vfs.ts'
+import type { FileSystemStatus } from '../../src/fs/vfs.ts'
+import { Replica } from '../../src/sync/replica.ts'
+import { MemoryBlockStore } from './memory-block-store.ts'
+import { MemoryHome } from './memory-home.ts'
+import { MemoryKeyValueStore } from './memory-key-value-store.ts'
+import { MemoryLog } from './memory-log.ts'
+import { SeededRandom } from './seeded-random.ts'
+import { VirtualClock } from './virtual-clock.ts'
+
+const GIB = 2 ** 30
+
+/** A drive that can be closed, killed and opened again. */
+export class MemoryDrive {
+  /** The disk under the logs. */
+  readonly home = new MemoryHome()
+  /** Time. */
+  readonly clock = new VirtualClock()
+  /** Free bytes of the disk, for the file system to look at. */
+  freeBytes = 100 * GIB
+  /** The index's store. */
+  store = new MemoryKeyValueStore()
+  readonly #random = new SeededRandom(1)
+  readonly #keys = KeyTable.generate(this.#random)
+  readonly #operationKey = this.home.newKey()
+  readonly #contentKey = this.home.newKey()
+  #replica: Replica | undefined
+  #vfs: DriveVfs | undefined
+
+  /** Makes an empty drive and opens it. */
+  static async create(): Promise<MemoryDrive> {
+    const drive = new MemoryDrive()
+    await drive.open()
+    return drive
+  }
+
+  /** The replica. */
+  get replica(): Replica {
+    if (this.#replica === undefined) throw new Error('the drive is closed')
+    return this.#replica
+  }
+
+  /** The file system. */
+  get vfs(): DriveVfs {
+    if (this.#vfs === undefined) throw new Error('the drive is closed')
+    return this.#vfs
+  }
+
+  /** Opens the drive from what the disk has. */
+  async open(): Promise<void> {
+    this.#replica = await Replica.open({
+      store: this.store,
+      operationLog: new MemoryLog({ home: this.home, key: this.#operationKey }),
+      contentLog: new MemoryBlockStore({ home: this.home, key: this.#contentKey }),
+      earlier: [],
+      drive: new Uint8Array(32).fill(7),
+      keys: this.#keys,
+      indexKey: new Uint8Array(32).fill(9),
+      clock: this.clock,
+      random: this.#random
+    })
+    this.#vfs = new DriveVfs({
+      replica: this.#replica,
+      clock: this.clock,
+      readOnly: false,
+      statfs: () => this.#statfs()
+    })
+  }
+
+  /** Closes the drive cleanly. */
+  async close(): Promise<void> {
+    this.#vfs?.close()
+    await this.#replica?.close()
+    this.#vfs = undefined
+    this.#replica = undefined
+  }
+
+  /** Closes and opens it, with the index made anew from the logs if `rebuild`. */
+  async reopen(options: { readonly rebuild: boolean }): Promise<void> {
+    await this.close()
+    if (options.rebuild) this.store = new MemoryKeyValueStore()
+    await this.open()
+  }
+
+  #statfs(): FileSystemStatus {
+    const blocks = Math.floor(this.freeBytes / 4096)
+    const [inodes, inodesFree] = [2 ** 24, 2 ** 23]
+    return { blockBytes: 4096, blocks: blocks * 2, blocksFree: blocks, blocksAvailable: blocks, inodes, inodesFree }
+  }
+}

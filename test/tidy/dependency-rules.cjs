@@ -1,0 +1,129 @@
+/**
+ * The layer rules of the design, for dependency-cruiser. `npm run check` runs them over src, bin
+ * and bench; tests may import anything.
+ *
+ * To add a third-party package: choose its home, one file that translates it into an interface of
+ * ours, and add a line to HOMES. Nothing else may import it.
+ */
+'use strict'
+
+/** Each third-party package and the one file that may import it. */
+const HOMES = {
+  'sodium-native': 'src/crypto/sodium.ts',
+  'hypercore-crypto': 'src/crypto/sodium.ts',
+  'keet-identity-key': 'src/crypto/identity.ts',
+  lmdb: 'src/sync/lmdb-key-value-store.ts',
+  hypercore: 'src/replication/hypercore-log.ts',
+  corestore: 'src/replication/hypercore-store.ts',
+  'hypercore-storage': 'src/replication/hypercore-store.ts',
+  b4a: 'src/replication/hypercore-log.ts',
+  'fuse-native': 'src/fs/fuse-native/fuse-native.ts',
+  commander: 'bin/grove.ts'
+}
+
+/** Each room and the rooms it may import besides itself. `bin` may import them all. */
+const ROOMS = {
+  crypto: [],
+  sync: ['crypto'],
+  replication: ['sync', 'crypto'],
+  fs: ['sync', 'crypto']
+}
+
+/** The pure rooms' files that may import Node's own modules, as homes of native packages. */
+const PURE_EXCEPTIONS = ['src/crypto/sodium.ts', 'src/sync/lmdb-key-value-store.ts']
+
+const exactly = (/** @type {string} */ path) => `^${path.replaceAll('.', '\\.')}$`
+const inPackage = (/** @type {string} */ name) => `(^|/)node_modules/${name}/`
+
+const layers = Object.entries(ROOMS).map(([room, below]) => ({
+  name: `layer-${room}`,
+  comment: `src/${room} imports only ${['itself', ...below.map(name => `src/${name}`)].join(', ')}.`,
+  severity: 'error',
+  from: { path: `^src/${room}/` },
+  to: {
+    path: '^(src|bin|test|bench|scripts)/',
+    pathNot: `^src/(${[room, ...below].join('|')})/`
+  }
+}))
+
+const homes = Object.entries(HOMES).map(([name, home]) => ({
+  name: `home-of-${name}`,
+  comment: `Only ${home} imports ${name}; the rest of the code sees our own interface.`,
+  severity: 'error',
+  from: { pathNot: exactly(home) },
+  to: { path: inPackage(name) }
+}))
+
+module.exports = {
+  forbidden: [
+    ...layers,
+    ...homes,
+    {
+      name: 'no-package-without-a-home',
+      comment:
+        'A third-party package gets a home: a line in HOMES of test/tidy/dependency-rules.cjs.',
+      severity: 'error',
+      from: {},
+      to: { path: '(^|/)node_modules/', pathNot: Object.keys(HOMES).map(inPackage) }
+    },
+    {
+      name: 'pure-core',
+      comment: 'src/sync and src/crypto take time, dice, disk and network as arguments.',
+      severity: 'error',
+      from: { path: '^src/(sync|crypto)/', pathNot: PURE_EXCEPTIONS.map(exactly) },
+      to: { dependencyTypes: ['core'] }
+    },
+    {
+      name: 'index-store-is-passed-in',
+      comment: 'Only bin and tests choose lmdb; the model sees KeyValueStore.',
+      severity: 'error',
+      from: { pathNot: '^(bin|test)/' },
+      to: { path: exactly('src/sync/lmdb-key-value-store.ts') }
+    },
+    {
+      name: 'nothing-imports-bin-tests-or-bench',
+      comment: 'bin is the top; tests and benchmarks are not part of the product.',
+      severity: 'error',
+      from: { path: '^(src|bin|bench)/([^/]+)' },
+      to: { path: '^(bin|test|bench|scripts)/', pathNot: '^$1/' }
+    },
+    {
+      name: 'no-room-outside-the-plan',
+      comment: 'Source lives in a room of ROOMS.',
+      severity: 'error',
+      from: { path: '^src/', pathNot: `^src/(${Object.keys(ROOMS).join('|')})/` },
+      to: {}
+    },
+    {
+      name: 'no-cycles',
+      comment: 'Two files that need each other are one file, or hide a third.',
+      severity: 'error',
+      from: {},
+      to: { circular: true }
+    },
+    {
+      name: 'no-unresolved',
+      comment: 'The import leads nowhere.',
+      severity: 'error',
+      from: {},
+      to: { couldNotResolve: true }
+    },
+    {
+      name: 'no-undeclared-package',
+      comment: 'The package is not in dependencies of package.json.',
+      severity: 'error',
+      from: {},
+      to: { dependencyTypes: ['npm-no-pkg', 'npm-unknown', 'npm-dev', 'deprecated'] }
+    }
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: 'tsconfig.json' },
+    enhancedResolveOptions: {
+      extensions: ['.ts', '.js', '.cjs', '.mjs', '.json', '.node'],
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'require', 'node', 'default']
+    }
+  }
+}

@@ -1,0 +1,34 @@
+/** What we call of hypercore-storage, which publishes no types. */
+declare module 'hypercore-storage' {
+  export interface HypercoreStorageOptions {
+    readonly allowBackup?: boolean
+    readonly blobFileSize?: number
+    readonly blobGarbageCollectionAgeCutOff?: number
+    readonly blobGarbageCollectionForceThreshold?: number
+    readonly writeBufferSize?: number
+  }
+
+  /** A RocksDB column family. */
+  export interface Database {
+    /** Writes the memory table to the disk and syncs it. */
+    flush(): Promise<void>
+    /** The write-ahead log that takes the next write; `path` begins with a slash. */
+    currentWalFile(): Promise<{
+      readonly path: string
+      readonly number: number
+      readonly size: number
+    }>
+  }
+
+  export default class HypercoreStorage {
+    constructor(directory: string, options?: HypercoreStorageOptions)
+    readonly rocks: { readonly path: string }
+    readonly db: Database
+    /** The lock, and the proof that the directory was not copied. */
+    readonly deviceFile: { ready(): Promise<void> }
+    ready(): Promise<void>
+    close(): Promise<void>
+    /** Deletes the write-ahead logs after an error that it believes they cause. */
+    _maybeRecoverLater: (error: Error) => void
+  }
+}

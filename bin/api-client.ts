@@ -82,7 +82,7 @@ export class ApiClient {
   }
 
   /** `POST /v1/verify` @throws {GroveError} also `NO_ANSWER` when the answer breaks off */
-  async *verify(): AsyncGenerator<Exclude<VerifyLine, { readonly kind: "error" }>> {
+  async *verify(): AsyncGenerator<Exclude<VerifyLine, { readonly kind: 'error' }>> {
     const response = await this.#send({ method: 'POST', path: '/v1/verify' })
     if (response.statusCode !== 200) throw refusal(await readAnswer(response))
     const lines = createInterface({ input: response, crlfDelay: Number.POSITIVE_INFINITY })
@@ -139,8 +139,7 @@ function refusal(answer: unknown): GroveError {
 }
 
 function connectionError(error: Error): GroveError {
-  if (error.name === 'AbortError')
-    return new GroveError('FAILED', 'interrupted', { cause: error })
+  if (error.name === 'AbortError') return new GroveError('FAILED', 'interrupted', { cause: error })
   const code = 'code' in error ? error.code : undefined
   if (code === 'ENOENT' || code === 'ECONNREFUSED')
     return new GroveError('NOT_RUNNING', 'no daemon is running for this home', { cause: error })

@@ -4,7 +4,12 @@
  * @module
  */
 import { isAbsolute } from 'node:path'
-import { DRIVER_CHOICES, type MountRequest, type SettingRequest, type UnmountRequest } from './api.ts'
+import {
+  DRIVER_CHOICES,
+  type MountRequest,
+  type SettingRequest,
+  type UnmountRequest
+} from './api.ts'
 import { GroveError } from './grove-error.ts'
 
 /** @throws {GroveError} `USAGE` */

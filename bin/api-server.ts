@@ -119,7 +119,8 @@ async function answerLines(handler: ApiHandler, response: ServerResponse): Promi
   response.once('close', () => gone.abort())
   response.writeHead(200, { 'content-type': 'application/x-ndjson' })
   try {
-    for await (const line of handler.verify(gone.signal)) await sendLine(response, line, gone.signal)
+    for await (const line of handler.verify(gone.signal))
+      await sendLine(response, line, gone.signal)
   } catch (error) {
     const { code, message } = explainError(error)
     if (!gone.signal.aborted)

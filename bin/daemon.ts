@@ -139,9 +139,13 @@ export class Daemon implements ApiHandler {
 
   async #abandon(): Promise<void> {
     const { drive, log } = this.#parts
-    const late = new Promise<void>(resolve => setTimeout(resolve, ABANDON_SYNC_MS_MAX))
     const synced = drive.sync().catch((error: unknown) => log.write('cannot save', error))
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<void>(resolve => {
+      timer = setTimeout(resolve, ABANDON_SYNC_MS_MAX)
+    })
     await Promise.race([synced, late])
+    clearTimeout(timer)
     await this.mounts.end().catch((error: unknown) => log.write('cannot unmount', error))
     await this.#server?.close(0)
   }

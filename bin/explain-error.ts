@@ -5,6 +5,7 @@
  */
 import { CryptoError } from '../src/crypto/crypto-error.ts'
 import { MountError } from '../src/fs/fuse/mount.ts'
+import { ReplicationError } from '../src/replication/replication-error.ts'
 import { SyncError } from '../src/sync/sync-error.ts'
 import { GroveError } from './grove-error.ts'
 
@@ -14,6 +15,7 @@ export function explainError(error: unknown): GroveError {
   if (error instanceof MountError) return explainMount(error)
   if (error instanceof CryptoError) return explainCrypto(error)
   if (error instanceof SyncError) return explainSync(error)
+  if (error instanceof ReplicationError) return explainReplication(error)
   return explainOther(error)
 }
 
@@ -49,7 +51,11 @@ function explainCrypto(error: CryptoError): GroveError {
     case 'MALFORMED':
     case 'WRONG_KEY':
     case 'UNKNOWN_KEY':
-      return new GroveError('DAMAGED', `a key or sealed record is damaged: ${error.message}`, options)
+      return new GroveError(
+        'DAMAGED',
+        `a key or sealed record is damaged: ${error.message}`,
+        options
+      )
   }
 }
 
@@ -72,6 +78,30 @@ function explainSync(error: SyncError): GroveError {
     case 'CLOSED':
     case 'IO':
       return new GroveError('FAILED', `the disk failed: ${error.message}`, options)
+  }
+}
+
+function explainReplication(error: ReplicationError): GroveError {
+  const options = { cause: error }
+  switch (error.code) {
+    case 'LOCKED':
+      return new GroveError(
+        'LOCKED',
+        'another process has the logs of this home open; end it first',
+        options
+      )
+    case 'NO_SPACE':
+      return new GroveError('NO_SPACE', NO_SPACE, options)
+    case 'DAMAGED':
+      return new GroveError(
+        'DAMAGED',
+        'the logs of this home are damaged and were left as they are; restore the home from a backup',
+        options
+      )
+    case 'MOVED':
+    case 'CLOSED':
+    case 'IO':
+      return new GroveError('FAILED', `the logs cannot be opened: ${error.message}`, options)
   }
 }
 

@@ -114,7 +114,9 @@ function makeContext(json: boolean): Context {
 function fail(error: unknown, json: boolean): number {
   const explained = explainError(error)
   const { code, message } = explained
-  process.stderr.write(json ? `${JSON.stringify({ error: { code, message } })}\n` : `grove: ${message}\n`)
+  process.stderr.write(
+    json ? `${JSON.stringify({ error: { code, message } })}\n` : `grove: ${message}\n`
+  )
   return explained.exitCode
 }
 
@@ -125,7 +127,10 @@ function usageExitCode(error: CommanderError): number {
 
 /** The parser's messages begin with "error:" and may be followed by a suggestion. */
 function oneLine(text: string): string {
-  const message = text.trim().replace(/^error: /, '').replaceAll('\n', ' ')
+  const message = text
+    .trim()
+    .replace(/^error: /, '')
+    .replaceAll('\n', ' ')
   return `grove: ${message}; see grove --help\n`
 }
 

@@ -23,7 +23,7 @@ import { isAbsolute, join } from 'node:path'
 import { KEY_FILE_BYTES_MAX } from '../src/crypto/key-file.ts'
 import { FILE_MODE, createFile, replaceFile } from './atomic-file.ts'
 import { GroveError } from './grove-error.ts'
-import { readMountTable, resolveOutsideMounts } from './mount-table.ts'
+import { resolveOutsideMounts } from './resolve-outside-mounts.ts'
 
 /** The version of the home's layout that this grove writes and the newest it opens. */
 export const HOME_VERSION = 1
@@ -51,7 +51,7 @@ export class Home {
    */
   static async locate(environment: Environment): Promise<Home> {
     const asked = askedDirectory(environment)
-    const { path, insideMount } = await resolveOutsideMounts(asked, await readMountTable())
+    const { path, insideMount } = await resolveOutsideMounts(asked)
     if (insideMount !== undefined)
       throw new GroveError(
         'HOME_IN_MOUNT',
@@ -168,11 +168,18 @@ export class Home {
       const bytes = await readFile(this.keyFile)
       if (bytes.length <= KEY_FILE_BYTES_MAX) return bytes
     } catch (error) {
-      throw new GroveError('DAMAGED', `cannot read the key file ${this.keyFile}: ${reason(error)}`, {
-        cause: error
-      })
+      throw new GroveError(
+        'DAMAGED',
+        `cannot read the key file ${this.keyFile}: ${reason(error)}`,
+        {
+          cause: error
+        }
+      )
     }
-    throw new GroveError('DAMAGED', `the key file ${this.keyFile} is damaged; restore it from a backup`)
+    throw new GroveError(
+      'DAMAGED',
+      `the key file ${this.keyFile} is damaged; restore it from a backup`
+    )
   }
 
   /** Takes the folder and the key file away from everyone but the owner. */

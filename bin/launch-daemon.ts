@@ -68,7 +68,16 @@ function start(options: LaunchOptions): ChildProcess {
     ]
     const child = spawn(
       process.execPath,
-      [PROGRAM, 'mount', '--launched', '--driver', request.driver, ...flags, '--', request.directory],
+      [
+        PROGRAM,
+        'mount',
+        '--launched',
+        '--driver',
+        request.driver,
+        ...flags,
+        '--',
+        request.directory
+      ],
       {
         cwd: '/',
         detached: true,

@@ -9,7 +9,7 @@
 import { mkdir, readdir, stat } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { GroveError } from './grove-error.ts'
-import { isInside, readMountTable, resolveOutsideMounts } from './mount-table.ts'
+import { isInside, resolveOutsideMounts } from './resolve-outside-mounts.ts'
 
 /**
  * Checks a mount point and makes it if it is missing. Touches no mounted drive.
@@ -24,10 +24,12 @@ export async function prepareMountDirectory(
   directory: string,
   home: string
 ): Promise<{ readonly path: string; readonly mounted: boolean }> {
-  const { path, insideMount } = await resolveOutsideMounts(directory, await readMountTable())
+  const { path, insideMount } = await resolveOutsideMounts(directory)
   if (insideMount === path) return { path, mounted: true }
   if (insideMount !== undefined)
-    throw bad(`${directory} lies inside the drive mounted at ${insideMount}; choose a folder outside`)
+    throw bad(
+      `${directory} lies inside the drive mounted at ${insideMount}; choose a folder outside`
+    )
   if (isInside(home, path) || isInside(path, home))
     throw bad(`${directory} and the home ${home} may not lie in each other; choose another folder`)
   for (const needed of [process.execPath, fileURLToPath(import.meta.url)])

@@ -7,6 +7,7 @@
  * @module
  */
 import type { Mount, MountDriver } from '../src/fs/fuse/mount.ts'
+import type { DeadMountResult } from '../src/fs/fuse/clear-dead-mount.ts'
 import { MountError } from '../src/fs/fuse/mount.ts'
 import type { MountRequest, MountedStatus } from './api.ts'
 import type { DaemonLog } from './daemon-log.ts'
@@ -23,12 +24,8 @@ export interface MountTools {
   readonly linux: MountDriver
   /** The fallback. */
   readonly fuseNative: MountDriver
-  /**
-   * Removes a mount whose daemon is dead.
-   *
-   * @returns whether the folder is free now; false when a living daemon serves it
-   */
-  readonly clearDeadMount: (directory: string) => Promise<boolean>
+  /** Removes a mount whose daemon is dead, and says what it found. */
+  readonly clearDeadMount: (directory: string) => Promise<DeadMountResult>
 }
 
 interface Mounted {
@@ -139,11 +136,8 @@ export class Mounts {
   }
 
   async #clear(path: string): Promise<void> {
-    if (!(await this.#tools.clearDeadMount(path)))
-      throw new GroveError(
-        'BUSY',
-        `another drive is mounted at ${path}; unmount it, or choose another folder`
-      )
+    const found = await this.#tools.clearDeadMount(path)
+    if (found === 'live' || found === 'unresponsive') throw occupiedError(path, found)
     this.#log.write('cleared the mount of a daemon that died')
     await prepareMountDirectory(path, this.#home)
   }
@@ -194,8 +188,12 @@ export class Mounts {
     await mounted.mount
       .unmount({ lazy: true })
       .catch((error: unknown) => this.#log.write('cannot detach the folder', error))
-    const linger = new Promise<void>(resolve => setTimeout(resolve, LINGER_MS_MAX).unref())
+    let timer: NodeJS.Timeout | undefined
+    const linger = new Promise<void>(resolve => {
+      timer = setTimeout(resolve, LINGER_MS_MAX)
+    })
     await Promise.race([mounted.mount.ended, linger])
+    clearTimeout(timer)
   }
 
   async #letGo(mounted: Mounted): Promise<void> {
@@ -227,6 +225,16 @@ export class Mounts {
     this.#turn = done.catch(() => undefined)
     return done
   }
+}
+
+/** Why a folder that another daemon serves cannot be had. */
+export function occupiedError(directory: string, found: 'live' | 'unresponsive'): GroveError {
+  return new GroveError(
+    'BUSY',
+    found === 'live'
+      ? `the drive of another home is mounted at ${directory}; choose another folder, or unmount it with GROVE_HOME set to that home`
+      : `the drive mounted at ${directory} does not answer; end the process that serves it, and try again`
+  )
 }
 
 function busyError(directory: string, cause: unknown): GroveError {

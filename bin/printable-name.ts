@@ -13,8 +13,8 @@
  */
 export function printableName(bytes: string): string {
   const text = utf8(bytes)
-  const shown = text ?? bytes.replace(/[\u0080-\u00FF]/g, hex)
-  return shown.replace(/\\/g, '\\\\').replace(CONTROL, hex)
+  const escaped = (text ?? bytes).replaceAll('\\', '\\\\').replace(CONTROL, hex)
+  return text === undefined ? escaped.replace(/[\u0080-\u00FF]/g, hex) : escaped
 }
 
 /** A path as JSON carries it: readable, and exact where it is not UTF-8. */

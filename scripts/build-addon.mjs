@@ -45,11 +45,9 @@ function main() {
   const fresh = `${target}.${process.pid}`
   mkdirSync(dirname(target), { recursive: true })
   rmSync(stampFile, { force: true })
-  const compiled = spawnSync(
-    compiler,
-    [...flags, '-I', headers(), '-o', fresh, source],
-    { stdio: 'inherit' }
-  )
+  const compiled = spawnSync(compiler, [...flags, '-I', headers(), '-o', fresh, source], {
+    stdio: 'inherit'
+  })
   if (compiled.status !== 0) {
     rmSync(fresh, { force: true })
     console.error(`grove: ${compiler} failed on ${source}; the messages above say why`)

@@ -1,7 +1,6 @@
 /** What we call of hypercore-storage, which publishes no types. */
 declare module 'hypercore-storage' {
   export interface HypercoreStorageOptions {
-    readonly allowBackup?: boolean
     readonly blobFileSize?: number
     readonly blobGarbageCollectionAgeCutOff?: number
     readonly blobGarbageCollectionForceThreshold?: number

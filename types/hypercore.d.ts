@@ -19,13 +19,17 @@ declare module 'hypercore' {
   /** A batch of changes that is about to be written. */
   export interface CoreTransaction {
     deleteTreeNode(index: number): void
+    putBlock(index: number, block: Uint8Array): void
+    flush(): Promise<unknown>
   }
 
   export default class Hypercore {
     readonly key: Buffer
     readonly length: number
-    readonly opened: boolean
-    readonly core: { readonly state: { readonly storage: { write(): CoreTransaction } } }
+    readonly core: {
+      readonly state: { readonly storage: { write(): CoreTransaction } }
+      readonly bitfield: { get(index: number): boolean }
+    }
     ready(): Promise<void>
     append(
       blocks: readonly Uint8Array[],
@@ -34,7 +38,6 @@ declare module 'hypercore' {
     get(index: number, options: { readonly wait: false }): Promise<Buffer | null>
     has(index: number): Promise<boolean>
     clear(start: number, end: number): Promise<unknown>
-    compact(): Promise<unknown>
     close(): Promise<void>
     /** The key of a log with this manifest. */
     static key(manifest: Manifest): Buffer

@@ -45,7 +45,8 @@ async function run(context: Context, input: Input): Promise<undefined> {
       : await change(context, home, { name, value })
   await writeResult(context, {
     json: name === undefined ? settings : { [name]: settings[name] },
-    text: name === undefined ? SETTING_NAMES.map(each => `${each} ${settings[each]}`) : [settings[name]]
+    text:
+      name === undefined ? SETTING_NAMES.map(each => `${each} ${settings[each]}`) : [settings[name]]
   })
 }
 

@@ -104,7 +104,9 @@ async function showWords(
   const lines: string[] = []
   for (let first = 0; first < words.length; first += WORDS_PER_LINE) {
     const line = words.slice(first, first + WORDS_PER_LINE)
-    lines.push(line.map((word, at) => `${String(first + at + 1).padStart(4)} ${word.padEnd(9)}`).join(''))
+    lines.push(
+      line.map((word, at) => `${String(first + at + 1).padStart(4)} ${word.padEnd(9)}`).join('')
+    )
   }
   await writeResult(context, {
     json: {

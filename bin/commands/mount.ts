@@ -4,7 +4,7 @@
  * @module
  */
 import { homedir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { decodeKeyFile, type KeyFileContent } from '../../src/crypto/key-file.ts'
 import { DRIVER_CHOICES, type DriverChoice, type MountRequest, type MountedStatus } from '../api.ts'
 import { ApiClient } from '../api-client.ts'
@@ -13,6 +13,7 @@ import { explainError } from '../explain-error.ts'
 import { Home } from '../home.ts'
 import { launchDaemon } from '../launch-daemon.ts'
 import { Launcher } from '../launcher.ts'
+import { resolveOutsideMounts } from '../resolve-outside-mounts.ts'
 import { mountTools } from '../mount-tools.ts'
 import { openDrive } from '../open-drive.ts'
 import { ProgressBar } from '../progress-bar.ts'
@@ -47,22 +48,22 @@ export const mountCommand: Command = {
 async function run(context: Context, input: Input): Promise<number | undefined> {
   const home = await Home.locate(context.environment)
   await home.check()
-  const request = readRequest(context, input)
+  const request = await readRequest(context, input)
   if (input.options.has('launched')) return runLaunched(context, home, request)
   if (input.options.has('foreground')) return runHere(context, home, request)
   const daemon = await ApiClient.find(home, context.signal)
   const mounted =
-    daemon === undefined
-      ? await launch(context, home, request)
-      : await daemon.mount(request)
+    daemon === undefined ? await launch(context, home, request) : await daemon.mount(request)
   await tell(context, mounted)
   return undefined
 }
 
-function readRequest(context: Context, input: Input): MountRequest {
-  const home = context.environment['HOME'] ?? homedir()
+async function readRequest(context: Context, input: Input): Promise<MountRequest> {
+  const asked = input.positional[0] ?? join(context.environment['HOME'] ?? homedir(), 'Grove')
+  // The daemon has another current directory.
+  const { path: directory } = await resolveOutsideMounts(asked)
   return {
-    directory: resolve(input.positional[0] ?? join(home, 'Grove')),
+    directory,
     driver: (input.options.get('driver') ?? 'auto') as DriverChoice,
     readOnly: input.options.has('read-only'),
     allowOther: input.options.has('allow-other')
@@ -70,11 +71,7 @@ function readRequest(context: Context, input: Input): MountRequest {
 }
 
 /** Opens the keys here, where a person can be asked and told, and hands them to the daemon. */
-async function launch(
-  context: Context,
-  home: Home,
-  request: MountRequest
-): Promise<MountedStatus> {
+async function launch(context: Context, home: Home, request: MountRequest): Promise<MountedStatus> {
   const keys = await packKeys(await unlockKeys(home, context))
   const bar = new ProgressBar(context.stderr, 'Reading the logs')
   try {

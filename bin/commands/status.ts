@@ -46,7 +46,9 @@ async function run(context: Context): Promise<undefined> {
 }
 
 /** Nobody is asked for a passphrase just to see the status. */
-async function whatTheKeyFileSays(home: Home): Promise<Partial<Pick<DaemonStatus, 'drive' | 'device'>>> {
+async function whatTheKeyFileSays(
+  home: Home
+): Promise<Partial<Pick<DaemonStatus, 'drive' | 'device'>>> {
   const bytes = await home.readKeyFile()
   if (keyFileIsSealed(bytes)) return {}
   const content = await decodeKeyFile(bytes)

@@ -3,13 +3,13 @@
  *
  * @module
  */
-import { resolve } from 'node:path'
 import { ApiClient } from '../api-client.ts'
 import { writeResult, type Command, type Context, type Input } from '../command.ts'
 import { GroveError } from '../grove-error.ts'
 import { Home } from '../home.ts'
-import { readMountTable, resolveOutsideMounts } from '../mount-table.ts'
+import { resolveOutsideMounts } from '../resolve-outside-mounts.ts'
 import { mountTools } from '../mount-tools.ts'
+import { occupiedError } from '../mounts.ts'
 
 /** See the module. */
 export const unmountCommand: Command = {
@@ -28,9 +28,7 @@ export const unmountCommand: Command = {
 async function run(context: Context, input: Input): Promise<undefined> {
   const home = await Home.locate(context.environment)
   const asked = input.positional[0]
-  const mounts = await readMountTable()
-  const directory =
-    asked === undefined ? undefined : (await resolveOutsideMounts(resolve(asked), mounts)).path
+  const directory = asked === undefined ? undefined : (await resolveOutsideMounts(asked)).path
   const daemon = await ApiClient.find(home, context.signal)
   const lazy = input.options.has('lazy')
   const directories =
@@ -39,7 +37,10 @@ async function run(context: Context, input: Input): Promise<undefined> {
       : (await daemon.unmount({ lazy, ...(directory !== undefined && { directory }) })).directories
   await writeResult(context, {
     json: { unmounted: directories },
-    text: directories.length === 0 ? ['nothing is mounted'] : directories.map(each => `unmounted ${each}`)
+    text:
+      directories.length === 0
+        ? ['nothing is mounted']
+        : directories.map(each => `unmounted ${each}`)
   })
 }
 
@@ -50,11 +51,7 @@ async function clearDead(directory: string | undefined): Promise<readonly string
       'NOT_RUNNING',
       'no daemon is running for this home; to clear what a killed one left, name the folder'
     )
-  const { insideMount } = await resolveOutsideMounts(directory, await readMountTable())
-  if (insideMount !== directory) return []
-  if (await mountTools.clearDeadMount(directory)) return [directory]
-  throw new GroveError(
-    'BUSY',
-    `${directory} is served by the daemon of another home; set GROVE_HOME to that home`
-  )
+  const found = await mountTools.clearDeadMount(directory)
+  if (found === 'live' || found === 'unresponsive') throw occupiedError(directory, found)
+  return found === 'cleared' ? [directory] : []
 }

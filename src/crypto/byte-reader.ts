@@ -19,11 +19,6 @@ export class ByteReader {
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   }
 
-  /** How many bytes have been read. */
-  get offset(): number {
-    return this.#offset
-  }
-
   /** How many bytes are left. */
   get remaining(): number {
     return this.#bytes.length - this.#offset

@@ -18,11 +18,6 @@ export class ByteWriter {
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   }
 
-  /** How many bytes have been written. */
-  get offset(): number {
-    return this.#offset
-  }
-
   /** Writes one byte. */
   u8(value: number): this {
     this.#view.setUint8(this.#advance(1), checked(value, 0xff))

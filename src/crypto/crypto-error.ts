@@ -27,6 +27,7 @@ export type CryptoErrorCode =
 
 /** An operating error of the cryptographic ground. It never carries secrets. */
 export class CryptoError extends Error {
+  /** Tells this class from other errors, also across copies of the module. */
   override readonly name = 'CryptoError'
   /** The stable code. */
   readonly code: CryptoErrorCode

@@ -112,7 +112,7 @@ export function envelopeHeader(envelope: Uint8Array): EnvelopeHeader {
  * Opens an envelope.
  *
  * @param input.keyPair - the recipient's box keys
- * @returns a row that a {@link KeyTable} takes; the key is in locked memory, the caller's
+ * @returns a row that a `KeyTable` takes; the key is in locked memory, the caller's
  * @throws {CryptoError} `TRUNCATED`, `MALFORMED`, `NEWER_FORMAT`; `FORGED` when it is not for
  *   this key pair or drive or was changed; `WRONG_KEY` when the key is not the one committed to
  */

@@ -41,7 +41,10 @@ export interface KeyPair {
   readonly secretKey: Uint8Array
 }
 
-/** Memory for a secret: locked, kept out of core dumps, guarded, zeroed, wiped when freed. */
+/**
+ * Memory for a secret: locked, kept out of core dumps, between guard pages, wiped when freed.
+ * What it holds before it is written is undefined.
+ */
 export function secureBytes(size: number): Uint8Array {
   return sodium.sodium_malloc(size)
 }

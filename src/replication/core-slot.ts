@@ -11,6 +11,7 @@ import Hypercore, { type Manifest } from 'hypercore'
 import crypto, { type KeyPair } from 'hypercore-crypto'
 import { logKey, type LogKey } from '../sync/log.ts'
 import { SyncError } from '../sync/sync-error.ts'
+import type { MovableLog, Range } from './blob-reclaimer.ts'
 import { checkEntries, checkIndex, checkRange } from './log-arguments.ts'
 import { toSyncError } from './storage-error.ts'
 
@@ -58,19 +59,32 @@ export function logSigner({ seed, userData }: LogIdentity): LogSigner {
 }
 
 /** A hypercore and the queue of its appender. */
-export class CoreSlot {
+export class CoreSlot implements MovableLog {
   /** The log's key. */
   readonly key: LogKey
   readonly #core: Hypercore
   readonly #keyPair: KeyPair
   #tail: Promise<unknown> = Promise.resolve()
 
-  /** @param core - opened and ready, by its manifest alone; owned from now on */
-  constructor(core: Hypercore, { key, keyPair }: LogSigner) {
+  private constructor(core: Hypercore, { key, keyPair }: LogSigner) {
     this.key = key
     this.#core = core
     this.#keyPair = keyPair
     keepTreeNodes(core)
+  }
+
+  /**
+   * Makes the slot of a core.
+   *
+   * @param core - opened by its manifest alone; owned from now on
+   * @throws {SyncError} `DAMAGED` when what the core says about itself cannot be read
+   */
+  static async open(core: Hypercore, signer: LogSigner): Promise<CoreSlot> {
+    await wrapped('opening a log', () => core.ready(), 'DAMAGED')
+    // A core that misses hashes of its own opens all the same, to be repaired by a peer; an
+    // append to it would sign a history that never was.
+    await readTreeHash(core, core.length)
+    return new CoreSlot(core, signer)
   }
 
   /** How many entries have been appended and acknowledged. */
@@ -78,11 +92,20 @@ export class CoreSlot {
     return this.#core.length
   }
 
-  /** Appends in turn; see `Log.append`. */
-  async append(entries: readonly Uint8Array[], expectedLength: number): Promise<number> {
+  /**
+   * Appends in turn; see `Log.append`.
+   *
+   * @param admit - asked for the space just before; throws to refuse
+   */
+  async append(
+    entries: readonly Uint8Array[],
+    expectedLength: number,
+    admit?: (bytes: number) => Promise<void>
+  ): Promise<number> {
     checkEntries(entries)
     return this.#inTurn(async () => {
       if (this.#core.length !== expectedLength) throw divergedError()
+      await admit?.(entries.reduce((sum, entry) => sum + entry.length, 0))
       const { length } = await wrapped('an append', () =>
         this.#core.append(entries, { keyPair: this.#keyPair })
       )
@@ -94,7 +117,7 @@ export class CoreSlot {
   /** Reads an entry; see `Log.get`. */
   async get(index: number): Promise<Uint8Array> {
     checkIndex(index)
-    const entry = await wrapped('a read', () => this.#core.get(index, { wait: false }))
+    const entry = await readEntry(this.#core, index)
     if (entry === null) throw new SyncError('MISSING', 'the entry is not stored here')
     return entry
   }
@@ -109,20 +132,38 @@ export class CoreSlot {
   async treeHash(length: number): Promise<Uint8Array> {
     checkIndex(length)
     if (length > this.#core.length) throw new RangeError('the log is shorter than that')
-    return wrapped('a hash', () => Hypercore.treeHashFromStorage(this.#core, length))
+    return readTreeHash(this.#core, length)
   }
 
   /** Forgets blocks in turn; see `BlockStore.clear`. */
-  async clear(range: { readonly from: number; readonly to: number }): Promise<void> {
+  async clear(range: Range): Promise<void> {
     return this.#inTurn(async () => {
       checkRange(range, this.#core.length)
       await wrapped('a clear', () => this.#core.clear(range.from, range.to))
     })
   }
 
-  /** Gives the disk space of cleared blocks back. */
-  async compact(): Promise<void> {
-    await wrapped('a compaction', () => this.#core.compact())
+  /** How many blocks of a range are stored. */
+  storedCount({ from, to }: Range): number {
+    let count = 0
+    for (let index = from; index < to; index++) if (this.#core.core.bitfield.get(index)) count++
+    return count
+  }
+
+  /** Writes stored blocks anew, in turn; see `MovableLog.move`. */
+  async move(range: Range, bytesMax: number): Promise<{ bytes: number; next: number }> {
+    return this.#inTurn(async () => {
+      const batch = this.#core.core.state.storage.write()
+      let [bytes, next] = [0, range.from]
+      for (; next < range.to && bytes < bytesMax; next++) {
+        const block = await readEntry(this.#core, next).catch(() => null)
+        if (block === null) continue
+        batch.putBlock(next, block)
+        bytes += block.length
+      }
+      await wrapped('a move', () => batch.flush())
+      return { bytes, next }
+    })
   }
 
   /** Waits for the queue, closes the core and wipes the key. Idempotent. */
@@ -150,11 +191,25 @@ function keepTreeNodes(core: Hypercore): void {
   storage.write = () => Object.assign(write(), { deleteTreeNode: () => undefined })
 }
 
-async function wrapped<T>(what: string, work: () => Promise<T>): Promise<T> {
+/** Reads what is stored; null when nothing is. */
+async function readEntry(core: Hypercore, index: number): Promise<Uint8Array | null> {
+  return wrapped('a read', () => core.get(index, { wait: false }), 'DAMAGED')
+}
+
+/** Hashes a prefix of what is stored. */
+async function readTreeHash(core: Hypercore, length: number): Promise<Uint8Array> {
+  return wrapped('a hash', () => Hypercore.treeHashFromStorage(core, length), 'DAMAGED')
+}
+
+async function wrapped<T>(
+  what: string,
+  work: () => Promise<T>,
+  eio: 'DAMAGED' | 'IO' = 'IO'
+): Promise<T> {
   try {
     return await work()
   } catch (error) {
-    throw toSyncError(error, what)
+    throw toSyncError(error, what, eio)
   }
 }
 

@@ -4,10 +4,35 @@
  * @module
  */
 import type { BlockStore } from '../sync/block-store.ts'
-import { HypercoreLog } from './hypercore-log.ts'
+import type { BlobReclaimer } from './blob-reclaimer.ts'
+import type { CoreSlot } from './core-slot.ts'
+import { HypercoreLog, type SyncHome } from './hypercore-log.ts'
+import type { SpaceGuard } from './space-guard.ts'
+import { toSyncError } from './storage-error.ts'
+
+/** What the block stores of a home share. */
+export interface BlockStoreHome {
+  /** Refuses blocks when the disk is nearly full. */
+  readonly guard: SpaceGuard
+  /** Gives disk space back. */
+  readonly reclaimer: BlobReclaimer
+}
 
 /** A handle of a block store; made by `LogHome.openBlockStore`. */
 export class HypercoreBlockStore extends HypercoreLog implements BlockStore {
+  readonly #home: BlockStoreHome
+
+  /** @internal */
+  constructor(slot: CoreSlot, syncHome: SyncHome, home: BlockStoreHome) {
+    super(slot, syncHome)
+    this.#home = home
+  }
+
+  override append(entries: readonly Uint8Array[], expectedLength: number): Promise<number> {
+    const admit = (bytes: number): Promise<void> => this.#home.guard.admit(bytes)
+    return this.whileOpen(() => this.slot.append(entries, expectedLength, admit))
+  }
+
   has(index: number): Promise<boolean> {
     return this.whileOpen(() => this.slot.has(index))
   }
@@ -17,6 +42,12 @@ export class HypercoreBlockStore extends HypercoreLog implements BlockStore {
   }
 
   compact(): Promise<void> {
-    return this.whileOpen(() => this.slot.compact())
+    return this.whileOpen(async () => {
+      try {
+        await this.#home.reclaimer.reclaim(this.slot)
+      } catch (error) {
+        throw toSyncError(error, 'a compaction')
+      }
+    })
   }
 }

@@ -11,15 +11,17 @@
 import Corestore from 'corestore'
 import HypercoreStorage from 'hypercore-storage'
 import { mkdir, open, readdir, rm, stat } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import type { LogKey } from '../sync/log.ts'
+import { BlobReclaimer } from './blob-reclaimer.ts'
 import { CoreSlot, logSigner, type LogIdentity, type LogSigner } from './core-slot.ts'
-import { HypercoreBlockStore } from './hypercore-block-store.ts'
+import { HypercoreBlockStore, type BlockStoreHome } from './hypercore-block-store.ts'
 import { HypercoreLog } from './hypercore-log.ts'
 import { ReplicationError, type ReplicationErrorCode } from './replication-error.ts'
 import { SyncError } from '../sync/sync-error.ts'
+import { diskBytes, SpaceGuard, writeBufferBytes } from './space-guard.ts'
 import { causeCodes, toSyncError } from './storage-error.ts'
-import { syncDirectory, WalSync, type WalPosition } from './wal-sync.ts'
+import { syncDirectory, WalSync } from './wal-sync.ts'
 
 /** Blocks of 4 KiB and more go to files of their own kind, of this size. */
 export const BLOB_FILE_BYTES = 16 * 1024 * 1024
@@ -49,13 +51,19 @@ export class LogHome {
   readonly #directory: string
   readonly #store: Corestore
   readonly #wal: WalSync
+  readonly #blocks: BlockStoreHome
   readonly #slots = new Map<LogKey, Promise<CoreSlot>>()
   #closing: Promise<void> | undefined
 
-  private constructor(directory: string, store: Corestore, wal: WalSync) {
+  private constructor(directory: string, opened: OpenedStorage, store: Corestore) {
+    const { rocks, db } = opened.storage
     this.#directory = directory
     this.#store = store
-    this.#wal = wal
+    this.#wal = new WalSync(rocks.path, db)
+    this.#blocks = {
+      guard: new SpaceGuard(directory, opened.bufferBytes),
+      reclaimer: new BlobReclaimer(db)
+    }
   }
 
   /**
@@ -63,11 +71,11 @@ export class LogHome {
    *
    * @throws {ReplicationError} `LOCKED`, `MOVED`, `NO_SPACE`, `DAMAGED`, `IO`
    */
-  static async open({ directory, allowMoved = false }: LogHomeOptions): Promise<LogHome> {
-    await mkdir(directory, { recursive: true, mode: 0o700 })
-    await refuseForeignFiles(directory)
-    const storage = await openStorage(directory, allowMoved)
-    const store = new Corestore(storage, { active: false })
+  static async open(options: LogHomeOptions): Promise<LogHome> {
+    const { allowMoved = false } = options
+    const directory = resolve(options.directory)
+    const opened = await openStorage(directory, allowMoved)
+    const store = new Corestore(opened.storage, { active: false })
     try {
       await store.ready()
       await syncFile(join(directory, DEVICE_FILE))
@@ -76,12 +84,7 @@ export class LogHome {
       await store.close().catch(() => undefined)
       throw openError(error)
     }
-    return new LogHome(directory, store, new WalSync(storage.rocks.path, storage.db))
-  }
-
-  /** Up to where the write-ahead log is durable: what a test of power loss cuts beyond. */
-  get syncedWal(): WalPosition {
-    return this.#wal.synced
+    return new LogHome(directory, opened, store)
   }
 
   /**
@@ -95,7 +98,7 @@ export class LogHome {
 
   /** Opens a content log; see {@link LogHome.openLog}. */
   async openBlockStore(identity: LogIdentity): Promise<HypercoreBlockStore> {
-    return new HypercoreBlockStore(await this.#slot(identity), () => this.sync())
+    return new HypercoreBlockStore(await this.#slot(identity), () => this.sync(), this.#blocks)
   }
 
   /**
@@ -117,7 +120,7 @@ export class LogHome {
   async bytesOnDisk(): Promise<number> {
     const folder = join(this.#directory, DATABASE)
     const sizes = await Promise.all(
-      (await readdir(folder)).map(name => diskBytes(join(folder, name)))
+      (await readdir(folder)).map(name => fileDiskBytes(join(folder, name)))
     )
     return sizes.reduce((sum, size) => sum + size, 0)
   }
@@ -150,8 +153,7 @@ export class LogHome {
 
   async #openSlot(signer: LogSigner): Promise<CoreSlot> {
     const core = this.#store.get({ manifest: signer.manifest, allowFork: false })
-    await core.ready()
-    return new CoreSlot(core, signer)
+    return CoreSlot.open(core, signer)
   }
 
   #throwIfClosed(): void {
@@ -159,26 +161,41 @@ export class LogHome {
   }
 }
 
-/** Opens the storage as far as its device file, which carries the lock. */
-async function openStorage(directory: string, allowMoved: boolean): Promise<HypercoreStorage> {
-  const storage = makeStorage(directory)
-  const refused = await deviceFileRefusal(storage)
-  if (refused === undefined) return storage
-  // A crash while the home was made leaves a device file in part, and no database yet.
-  const isUnborn = !(await isThere(join(directory, DATABASE, 'CURRENT')))
-  if (refused.code !== 'MOVED' || !(allowMoved || isUnborn)) throw refused
-  await rm(join(directory, DEVICE_FILE))
-  const renewed = makeStorage(directory)
-  const refusedAgain = await deviceFileRefusal(renewed)
-  if (refusedAgain !== undefined) throw refusedAgain
-  return renewed
+/** A storage whose device file is ours, and how it was made. */
+interface OpenedStorage {
+  readonly storage: HypercoreStorage
+  readonly bufferBytes: number
 }
 
-function makeStorage(directory: string): HypercoreStorage {
+/** Opens the storage as far as its device file, which carries the lock. */
+async function openStorage(directory: string, allowMoved: boolean): Promise<OpenedStorage> {
+  try {
+    await makeDirectory(directory)
+    await refuseForeignFiles(directory)
+    const bufferBytes = writeBufferBytes(await diskBytes(directory))
+    const storage = makeStorage(directory, bufferBytes)
+    const refused = await deviceFileRefusal(storage)
+    if (refused === undefined) return { storage, bufferBytes }
+    // A crash while the home was made leaves a device file in part, and no database yet.
+    const isUnborn = !(await isThere(join(directory, DATABASE, 'CURRENT')))
+    if (refused.code !== 'MOVED' || !(allowMoved || isUnborn)) throw refused
+    await rm(join(directory, DEVICE_FILE))
+    const renewed = makeStorage(directory, bufferBytes)
+    const refusedAgain = await deviceFileRefusal(renewed)
+    if (refusedAgain !== undefined) throw refusedAgain
+    return { storage: renewed, bufferBytes }
+  } catch (error) {
+    throw error instanceof ReplicationError ? error : openError(error)
+  }
+}
+
+function makeStorage(directory: string, bufferBytes: number): HypercoreStorage {
   const storage = new HypercoreStorage(directory, {
+    writeBufferSize: bufferBytes,
     blobFileSize: BLOB_FILE_BYTES,
-    blobGarbageCollectionAgeCutOff: 1,
-    blobGarbageCollectionForceThreshold: 0.3
+    // No garbage collection but our own: see `blob-reclaimer.ts`.
+    blobGarbageCollectionAgeCutOff: 0,
+    blobGarbageCollectionForceThreshold: 1
   })
   // It would delete the write-ahead logs, acknowledged entries and all, when RocksDB says that
   // they do not fit. We would rather not open.
@@ -205,7 +222,7 @@ async function deviceFileRefusal(storage: HypercoreStorage): Promise<Replication
 }
 
 function openError(cause: unknown): ReplicationError {
-  const { code } = toSyncError(cause, 'opening the home')
+  const { code } = toSyncError(cause, 'opening the home', 'DAMAGED')
   const known: ReplicationErrorCode = code === 'NO_SPACE' || code === 'DAMAGED' ? code : 'IO'
   return new ReplicationError(known, 'the home cannot be opened', { cause })
 }
@@ -220,6 +237,14 @@ async function refuseForeignFiles(directory: string): Promise<void> {
   throw new ReplicationError('IO', 'the directory of the home has files of something else')
 }
 
+/** Makes a directory that is there also after a loss of power. */
+async function makeDirectory(directory: string): Promise<void> {
+  const first = await mkdir(directory, { recursive: true, mode: 0o700 })
+  if (first === undefined) return
+  for (let made = directory; made !== dirname(first); made = dirname(made))
+    await syncDirectory(dirname(made))
+}
+
 async function isThere(path: string): Promise<boolean> {
   return stat(path).then(
     () => true,
@@ -227,7 +252,7 @@ async function isThere(path: string): Promise<boolean> {
   )
 }
 
-async function diskBytes(path: string): Promise<number> {
+async function fileDiskBytes(path: string): Promise<number> {
   return stat(path).then(
     ({ blocks }) => blocks * STAT_BLOCK_BYTES,
     () => 0

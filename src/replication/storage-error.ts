@@ -13,14 +13,17 @@ const CAUSES_MAX = 5
  *
  * @param error - what hypercore, RocksDB or `node:fs` threw; a {@link SyncError} is kept
  * @param what - what was being done, for people: no names, no keys
+ * @param eio - what `EIO` means: when reading, that the disk or a checksum refuses these very
+ *   bytes (RocksDB gives both that code), which is damage
  */
-export function toSyncError(error: unknown, what: string): SyncError {
+export function toSyncError(error: unknown, what: string, eio: 'DAMAGED' | 'IO' = 'IO'): SyncError {
   if (error instanceof SyncError) return error
-  return new SyncError(codeOf(error), `${what} failed`, { cause: error })
+  return new SyncError(codeOf(error, eio), `${what} failed`, { cause: error })
 }
 
-function codeOf(error: unknown): SyncErrorCode {
+function codeOf(error: unknown, eio: 'DAMAGED' | 'IO'): SyncErrorCode {
   for (const code of causeCodes(error)) {
+    if (code === 'EIO') return eio
     if (code === 'ENOSPC' || code === 'EDQUOT') return 'NO_SPACE'
     if (code === 'SESSION_CLOSED') return 'CLOSED'
     if (code === 'INVALID_OPERATION') return 'DAMAGED'

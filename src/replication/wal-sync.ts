@@ -15,17 +15,9 @@ import { join } from 'node:path'
 /** What {@link WalSync} needs to know of the database. */
 export interface WalDatabase {
   /** The log file that takes the next write. */
-  currentWalFile(): Promise<{ readonly number: number; readonly size: number }>
+  currentWalFile(): Promise<{ readonly number: number }>
   /** Writes everything to files that the database syncs itself. */
   flush(): Promise<void>
-}
-
-/** Up to where the write-ahead log has been synced. */
-export interface WalPosition {
-  /** Number of the log file; those of lower number are synced whole. */
-  readonly number: number
-  /** How many of its bytes. */
-  readonly bytes: number
 }
 
 /** Syncs the write-ahead log of one database. */
@@ -33,7 +25,7 @@ export class WalSync {
   readonly #directory: string
   readonly #database: WalDatabase
   #file: FileHandle | undefined
-  #synced: WalPosition = { number: 0, bytes: 0 }
+  #syncedNumber = 0
   #distrusted = false
   #running: Promise<void> | undefined
   #next: Promise<void> | undefined
@@ -42,11 +34,6 @@ export class WalSync {
   constructor(directory: string, database: WalDatabase) {
     this.#directory = directory
     this.#database = database
-  }
-
-  /** Everything up to here is durable. */
-  get synced(): WalPosition {
-    return this.#synced
   }
 
   /**
@@ -81,10 +68,10 @@ export class WalSync {
   }
 
   async #syncOnce(): Promise<void> {
-    const { number, size } = await this.#database.currentWalFile()
+    const { number } = await this.#database.currentWalFile()
     if (this.#distrusted) await this.#flush()
     else await this.#syncFiles(number)
-    this.#synced = { number, bytes: size }
+    this.#syncedNumber = number
   }
 
   /**
@@ -100,7 +87,7 @@ export class WalSync {
   async #syncFiles(newest: number): Promise<void> {
     this.#distrusted = true
     await this.#file?.datasync()
-    if (this.#file === undefined || newest !== this.#synced.number) {
+    if (this.#file === undefined || newest !== this.#syncedNumber) {
       await this.#closeFile()
       await this.#syncNewFiles(newest)
     }
@@ -110,7 +97,7 @@ export class WalSync {
   async #syncNewFiles(newest: number): Promise<void> {
     for (const name of await readdir(this.#directory)) {
       const number = walNumber(name)
-      if (number === undefined || number < this.#synced.number || number >= newest) continue
+      if (number === undefined || number < this.#syncedNumber || number >= newest) continue
       const file = await openIfThere(join(this.#directory, name))
       await file?.datasync().finally(() => file.close())
     }

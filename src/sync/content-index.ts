@@ -4,8 +4,9 @@
  *
  * Invariants
  * - A block's count is the number of runs in all regions that point into it.
- * - A block whose count fell to 0 has a row in the superseded table until it is cleared; the
- *   row may outlive a block that came into use again, so whoever clears checks the count.
+ * - A block whose count fell to 0 keeps it and has a row in the superseded table until it is
+ *   cleared; that row may outlive a block that came into use again, so whoever clears checks the
+ *   count. A block without a count was never recorded, or is cleared.
  * - An inline run's bytes are in the pages of the file.
  *
  * @module
@@ -45,6 +46,14 @@ export interface BlockPlace {
   readonly log: number
   /** The block's index. */
   readonly index: number
+}
+
+/** A block that no run points into any more. */
+export interface SupersededBlock extends BlockPlace {
+  /** When, in seconds since 1970. */
+  readonly sec: number
+  /** @internal The row's sub key. */
+  readonly sub: string
 }
 
 /** Half-open range of a file, in bytes. */
@@ -198,23 +207,26 @@ export class ContentIndex {
     return this.#blocks.get(place.log, numberSub(place.index)) ?? 0
   }
 
-  /** The indexes of a log's blocks that are in use, in no particular order. */
-  *used(log: number): Iterable<number> {
-    for (const sub of this.#blocks.entries(log).keys()) yield numberOf(sub)
-  }
-
-  /** The blocks superseded at or before `sec` (and never cleared since). */
-  *supersededBefore(
-    sec: number
-  ): Iterable<{ readonly place: BlockPlace; readonly sec: number; readonly sub: string }> {
-    for (const [group, places] of this.#superseded.between(0, clampSec(sec) + 1)) {
-      for (const [sub, place] of places) yield { place, sec: group, sub }
+  /**
+   * Blocks superseded at or before `sec` and not forgotten since.
+   *
+   * @param countMax - about how many at most; when fewer than that come there are no more
+   */
+  *supersededBefore(sec: number, countMax: number): Iterable<SupersededBlock> {
+    for (const [group, places] of this.#superseded.between(0, clampSec(sec) + 1, countMax)) {
+      for (const [sub, place] of places) yield { ...place, sec: group, sub }
     }
   }
 
-  /** Forgets that a block was superseded. */
-  forgetSuperseded(row: { readonly sec: number; readonly sub: string }): void {
-    this.#superseded.delete(row.sec, row.sub)
+  /** Whether any operation ever pointed into a block that was not cleared since. */
+  isRecorded(place: BlockPlace): boolean {
+    return this.#blocks.get(place.log, numberSub(place.index)) !== undefined
+  }
+
+  /** Forgets that a block was superseded, and the block itself if it is unused still. */
+  forgetSuperseded(block: SupersededBlock): void {
+    this.#superseded.delete(block.sec, block.sub)
+    if (this.useCount(block) === 0) this.#blocks.delete(block.log, numberSub(block.index))
   }
 
   #runOf(piece: Piece, length: number): Run | undefined {
@@ -258,11 +270,8 @@ export class ContentIndex {
   #use(run: BlockRun, by: 1 | -1, sec: number): void {
     const sub = numberSub(run.index)
     const count = (this.#blocks.get(run.log, sub) ?? 0) + by
-    if (count > 0) {
-      this.#blocks.put(run.log, sub, count)
-      return
-    }
-    this.#blocks.delete(run.log, sub)
+    this.#blocks.put(run.log, sub, count)
+    if (count > 0) return
     const place = { log: run.log, index: run.index }
     this.#superseded.put(clampSec(sec), numberSub(run.log) + sub, place)
   }
@@ -331,12 +340,6 @@ function numberSub(number: number): string {
     rest = Math.floor(rest / 256)
   }
   return sub
-}
-
-function numberOf(sub: string): number {
-  let number = 0
-  for (let i = 0; i < sub.length; i++) number = number * 256 + sub.charCodeAt(i)
-  return number
 }
 
 /** @returns a time that can be part of a row key: a wild clock must not break the index */

@@ -15,6 +15,7 @@ import { applyOperation } from './apply-operation.ts'
 import { BlockCache } from './block-cache.ts'
 import type { BlockStore } from './block-store.ts'
 import type { Clock } from './clock.ts'
+import type { BlockPlace } from './content-index.ts'
 import { Committer } from './committer.ts'
 import type { KeyValueStore } from './key-value-store.ts'
 import type { Log, LogKey } from './log.ts'
@@ -84,6 +85,7 @@ export class Replica {
   readonly #parts: ReplicaParts
   readonly #committer: Committer
   readonly #contentLogs: ReadonlyMap<LogKey, BlockStore>
+  readonly #contentLengths: ReadonlyMap<LogKey, number>
   readonly #sealers = new Map<LogKey, Sealer>()
   readonly #cache = new BlockCache(BLOCK_CACHE_BYTES)
   readonly #loading = new Map<string, Promise<Uint8Array>>()
@@ -101,6 +103,7 @@ export class Replica {
     this.#contentLogs = new Map(
       [...parts.earlier.map(pair => pair.contentLog), parts.contentLog].map(log => [log.key, log])
     )
+    this.#contentLengths = new Map([...this.#contentLogs].map(([key, log]) => [key, log.length]))
     this.#committer = new Committer({
       operationLog: parts.operationLog,
       contentLog: parts.contentLog,
@@ -234,6 +237,52 @@ export class Replica {
     })
   }
 
+  /**
+   * Clears blocks that nothing has used since `sec` or before. What superseded them is made
+   * durable first, so that no loss of power brings back a version whose blocks are gone.
+   *
+   * @param countMax - about how many at most
+   * @returns how many were looked at; fewer than `countMax` means there are no more
+   */
+  async clearSuperseded(sec: number, countMax: number): Promise<number> {
+    const found = [...this.index.content.supersededBefore(sec, countMax)]
+    if (found.length === 0) return 0
+    await this.sync()
+    // Unused is for ever: only a run can be copied, and no run points into an unused block.
+    await this.#clear(found.filter(block => this.index.content.useCount(block) === 0))
+    for (const block of found) this.index.content.forgetSuperseded(block)
+    return found.length
+  }
+
+  /**
+   * Clears blocks that no operation ever named: a process died between appending them and
+   * recording what they were for.
+   *
+   * @param range - of which content log, and which of the blocks that were there at the start
+   */
+  async clearUnrecorded(range: {
+    readonly log: LogKey
+    readonly from: number
+    readonly to: number
+  }): Promise<void> {
+    const log = this.index.addLog(range.log)
+    const unused: BlockPlace[] = []
+    for (let index = range.from; index < range.to; index++) {
+      if (!this.index.content.isRecorded({ log, index })) unused.push({ log, index })
+    }
+    await this.#clear(unused)
+  }
+
+  /** The content logs and how many blocks each had when the replica was opened. */
+  contentLengthsAtStart(): ReadonlyMap<LogKey, number> {
+    return this.#contentLengths
+  }
+
+  /** Gives the disk space of cleared blocks back to the file system. May take seconds. */
+  async compact(): Promise<void> {
+    await this.#parts.contentLog.compact()
+  }
+
   /** Commits, syncs and flushes the index. Idempotent. */
   async close(): Promise<void> {
     if (this.#isClosed) return
@@ -247,6 +296,12 @@ export class Replica {
       await this.#parts.store.sync()
     } finally {
       await Promise.allSettled(this.#loading.values())
+    }
+  }
+
+  async #clear(blocks: readonly BlockPlace[]): Promise<void> {
+    for (const { log, from, to } of rangesOf(blocks)) {
+      await this.#contentLogs.get(this.index.logs.keyOf(log))?.clear({ from, to })
     }
   }
 
@@ -320,6 +375,18 @@ export class Replica {
     const length = this.#frozenLength
     await this.index.write([{ log: log.key, length, treeHash: await log.treeHash(length) }])
   }
+}
+
+/** @returns blocks as runs of neighbours */
+function rangesOf(blocks: readonly BlockPlace[]): { log: number; from: number; to: number }[] {
+  const sorted = blocks.toSorted((left, right) => left.log - right.log || left.index - right.index)
+  const ranges: { log: number; from: number; to: number }[] = []
+  for (const { log, index } of sorted) {
+    const last = ranges.at(-1)
+    if (last?.log === log && last.to === index) last.to = index + 1
+    else ranges.push({ log, from: index, to: index + 1 })
+  }
+  return ranges
 }
 
 function sealerOf(parts: ReplicaParts, purpose: 'entry' | 'block', log: LogKey): Sealer {

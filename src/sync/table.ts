@@ -80,10 +80,18 @@ export class Table<V> {
     return this.between(group, group + 1).get(group) ?? new Map<string, V>()
   }
 
-  /** All rows of the groups `from` up to but not including `to`. */
-  between(from: number, to: number): Map<number, Map<string, V>> {
+  /**
+   * All rows of the groups `from` up to but not including `to`.
+   *
+   * @param storedMax - of the rows in the store only so many of the first are looked at
+   */
+  between(from: number, to: number, storedMax = Infinity): Map<number, Map<string, V>> {
     const rows = new Map<number, Map<string, V>>()
-    for (const { group, sub, value } of this.#stored(from, to)) rowsOf(rows, group).set(sub, value)
+    let stored = 0
+    for (const { group, sub, value } of this.#stored(from, to)) {
+      if (++stored > storedMax) break
+      rowsOf(rows, group).set(sub, value)
+    }
     for (const layer of [this.#frozen, this.#newest]) {
       for (const [group, subs] of groupsBetween(layer, from, to)) overlay(rowsOf(rows, group), subs)
     }

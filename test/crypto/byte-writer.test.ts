@@ -7,7 +7,7 @@ const writer = (size: number) => new ByteWriter(new Uint8Array(size))
 
 t.test('ByteWriter writes little-endian', async t => {
   const bytes = writer(15).u8(1).u16(0x0203).u32(0x04050607).u64(0x08090a0b0c0d0e).end()
-  t.equal(toHex(bytes), '01' + '0302' + '07060504' + '0e0d0c0b0a090800')
+  t.equal(toHex(bytes), '010302070605040e0d0c0b0a090800')
 })
 
 t.test('ByteWriter refuses numbers that do not fit', async t => {
@@ -27,6 +27,4 @@ t.test('ByteWriter refuses to write past the end, or less than all', async t => 
   t.throws(() => writer(3).put(fromHex('01020304')), RangeError)
   t.throws(() => writer(3).put(fromHex('01'), 2), RangeError)
   t.throws(() => writer(3).u16(1).end(), RangeError)
-  const half = writer(3).u16(1)
-  t.equal(half.offset, 2)
 })

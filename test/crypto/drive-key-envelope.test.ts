@@ -1,4 +1,5 @@
 /** Drive keys sealed to devices and to the recovery key. */
+import assert from 'node:assert/strict'
 import t from 'tap'
 import { DeviceKeys } from '../../src/crypto/device-keys.ts'
 import {
@@ -50,8 +51,8 @@ t.test('words alone open what was sealed to the recovery key', async t => {
 t.test('openDriveKey() refuses every changed byte and another drive', async t => {
   const envelope = seal()
   for (let offset = 0; offset < envelope.length; offset++) {
-    t.throws(() => open(flipped(envelope, offset)), { name: 'CryptoError' }, `byte ${offset}`)
-    t.throws(() => open(envelope.subarray(0, offset)), { code: 'TRUNCATED' })
+    assert.throws(() => open(flipped(envelope, offset)), { name: 'CryptoError' }, `byte ${offset}`)
+    assert.throws(() => open(envelope.subarray(0, offset)), { code: 'TRUNCATED' })
   }
   t.throws(() => open(Buffer.concat([envelope, filled(1, 0)])), { code: 'MALFORMED' })
   const elsewhere = { envelope, drive: filled(32, 0xe), keyPair: device.box }

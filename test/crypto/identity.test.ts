@@ -1,4 +1,5 @@
 /** The person's keys from words, and proofs for devices. */
+import assert from 'node:assert/strict'
 import t from 'tap'
 import { DeviceKeys } from '../../src/crypto/device-keys.ts'
 import {
@@ -70,11 +71,11 @@ t.test('checkDeviceProof() refuses every other identity, device and changed byte
   t.throws(() => checkDeviceProof({ ...genuine, device: signing.publicKey }), { code: 'FORGED' })
   for (let offset = 0; offset < proof.length - 1; offset++) {
     const changed = flipped(proof, offset)
-    t.throws(() => checkDeviceProof({ ...genuine, proof: changed }), { name: 'CryptoError' })
+    assert.throws(() => checkDeviceProof({ ...genuine, proof: changed }), { name: 'CryptoError' })
   }
   for (let size = 0; size < proof.length; size++) {
     const cut = proof.subarray(0, size)
-    t.throws(() => checkDeviceProof({ ...genuine, proof: cut }), { name: 'CryptoError' })
+    assert.throws(() => checkDeviceProof({ ...genuine, proof: cut }), { name: 'CryptoError' })
   }
   t.throws(() => checkDeviceProof({ ...genuine, proof: replaced(proof, 0, 2) }), {
     code: 'NEWER_FORMAT'

@@ -1,4 +1,5 @@
 /** The bytes of the key file: round trips, passphrases, damage, hostile costs. */
+import assert from 'node:assert/strict'
 import t from 'tap'
 import type { Test } from 'tap'
 import { DeviceKeys } from '../../src/crypto/device-keys.ts'
@@ -77,16 +78,16 @@ t.test('a passphrase seals the file', async t => {
   await t.rejects(encodeKeyFile(content, empty), RangeError)
 })
 
-t.test('every changed byte and every shorter file is found', async t => {
+t.test('every changed byte and every shorter file is found', async () => {
   for (const bytes of [await encode(), await encodeSealed()]) {
     for (let offset = 0; offset < bytes.length; offset++) {
       const damaged = decodeKeyFile(flipped(bytes, offset), { passphrase })
       const code = offset >= 8 && offset < 12 ? /NEWER_FORMAT|MALFORMED/ : 'MALFORMED'
-      await t.rejects(damaged, { name: 'CryptoError', code }, `byte ${offset}`)
+      await assert.rejects(damaged, { name: 'CryptoError', code }, `byte ${offset}`)
     }
     for (let size = 0; size < bytes.length; size += 5) {
       const cut = decodeKeyFile(bytes.subarray(0, size), { passphrase })
-      await t.rejects(cut, { code: 'MALFORMED' }, `${size} bytes`)
+      await assert.rejects(cut, { code: 'MALFORMED' }, `${size} bytes`)
     }
   }
 })

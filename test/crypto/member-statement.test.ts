@@ -1,4 +1,5 @@
 /** Statements about members: bytes, proofs inside, limits. */
+import assert from 'node:assert/strict'
 import t from 'tap'
 import { DeviceKeys } from '../../src/crypto/device-keys.ts'
 import { sealDeviceName } from '../../src/crypto/device-name.ts'
@@ -75,12 +76,12 @@ t.test('a suspension carries cuts and an expiry, and needs no proof', async t =>
   t.same(openMemberStatement(bytes), { ...suspension, signer: member.signing.publicKey })
 })
 
-t.test('openMemberStatement() refuses every changed byte', async t => {
+t.test('openMemberStatement() refuses every changed byte', async () => {
   const { identity, content } = await attestation()
   const bytes = signMemberStatement(content, identity.signing)
   for (let offset = 0; offset < bytes.length; offset++) {
     const open = () => openMemberStatement(flipped(bytes, offset))
-    t.throws(open, { name: 'CryptoError' }, `byte ${offset}`)
+    assert.throws(open, { name: 'CryptoError' }, `byte ${offset}`)
   }
 })
 
@@ -127,7 +128,7 @@ t.test('openMemberStatement() refuses unknown rights, domains and bodies', async
   t.throws(() => openMemberStatement(longer), { code: 'MALFORMED' })
   for (let size = 0; size < body.length; size += 7) {
     const shorter = resigned({ body: body.subarray(0, size) })
-    t.throws(() => openMemberStatement(shorter), { code: 'TRUNCATED' }, `${size} bytes`)
+    assert.throws(() => openMemberStatement(shorter), { code: 'TRUNCATED' }, `${size} bytes`)
   }
   const nameAt = RIGHTS_OFFSET + 4 + 16 + 32 + 4
   const name = resigned({ body: replaced(body, nameAt, 1) })

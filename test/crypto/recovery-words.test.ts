@@ -39,7 +39,7 @@ t.test('seedOfWords() refuses bad words', async t => {
     ['25 words', [...words, 'zoo'].join(' ')],
     ['12 valid words', `${'abandon '.repeat(11)}about`],
     ['a word of no list', ['grovegrove', ...words.slice(1)].join(' ')],
-    ['a word twice', `${'abandon '.repeat(24)}`],
+    ['a word twice', 'abandon '.repeat(24)],
     ['two words swapped', [words[1], words[0], ...words.slice(2)].join(' ')],
     ['another language', `${'abaisser '.repeat(23)}abeille`]
   ]

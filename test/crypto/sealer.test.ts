@@ -84,7 +84,7 @@ t.test('seal() draws a new nonce each time and takes Buffers', async t => {
   t.equal(content.toString(), 'the same', 'content is only read')
 })
 
-t.test('open() refuses every changed byte', async t => {
+t.test('open() refuses every changed byte', async () => {
   const subject = sealer()
   const sealed = subject.seal(filled(20, 1), 4)
   const codes = (offset: number): readonly string[] => {
@@ -95,7 +95,7 @@ t.test('open() refuses every changed byte', async t => {
   for (let offset = 0; offset < sealed.length; offset++) {
     for (const mask of [1, 0x80]) {
       const found = codeOf(() => subject.open(flipped(sealed, offset, mask), 4))
-      t.ok(codes(offset).includes(found), `byte ${offset}: ${found}`)
+      assert.ok(codes(offset).includes(found), `byte ${offset}: ${found}`)
     }
   }
 })
@@ -105,7 +105,7 @@ t.test('open() refuses every shorter and longer copy', async t => {
   const sealed = subject.seal(filled(20, 1), 4)
   for (let size = 0; size < sealed.length; size++) {
     const code = size < SEAL_OVERHEAD_BYTES ? 'TRUNCATED' : 'FORGED'
-    t.throws(() => subject.open(sealed.subarray(0, size), 4), { code }, `${size} bytes`)
+    assert.throws(() => subject.open(sealed.subarray(0, size), 4), { code }, `${size} bytes`)
   }
   t.throws(() => subject.open(Buffer.concat([sealed, filled(1, 0)]), 4), { code: 'FORGED' })
 })
@@ -206,8 +206,8 @@ t.test('padme() pads by at most 12 %, and powers of two not at all', async t => 
 
 t.test('sealedSize() hides small entries and keeps within the limit', async t => {
   t.equal(SEAL_OVERHEAD_BYTES, 54)
-  for (const size of [0, 1, 100, 202]) t.equal(sealedSize('entry', size), SEALED_ENTRY_BYTES_MIN)
-  t.ok(sealedSize('entry', 203) > SEALED_ENTRY_BYTES_MIN)
+  for (const size of [0, 1, 100, 192]) t.equal(sealedSize('entry', size), SEALED_ENTRY_BYTES_MIN)
+  t.ok(sealedSize('entry', 193) > SEALED_ENTRY_BYTES_MIN)
   t.equal(sealedSize('block', 4096), 4096 + SEAL_OVERHEAD_BYTES)
   t.equal(sealedSize('block', 131_072), 131_072 + SEAL_OVERHEAD_BYTES)
   t.ok(sealedSize('block', CONTENT_BYTES_MAX) <= SEALED_BYTES_MAX)

@@ -129,7 +129,7 @@ t.test('secrets are copied, compared and wiped', async t => {
   wipe(secret)
   t.equal(toHex(secret), '00'.repeat(32))
   t.equal(toHex(copy), '05'.repeat(32), 'the copy is its own')
-  t.equal(toHex(secureBytes(4)), '00000000')
+  t.equal(secureBytes(4).length, 4)
   t.equal(secureBytes(12 * 1024 * 1024).length, 12 * 1024 * 1024, 'beyond the limit of mlock')
   for (const size of [0, 100, 5000]) t.equal(rawBytes(size).length, size)
 })

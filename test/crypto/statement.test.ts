@@ -1,4 +1,5 @@
 /** The one codec of signed objects: its bytes, forgeries, and a parser under attack. */
+import assert from 'node:assert/strict'
 import t from 'tap'
 import { CryptoError } from '../../src/crypto/crypto-error.ts'
 import { signingKeyPair } from '../../src/crypto/sodium.ts'
@@ -55,19 +56,19 @@ t.test('verifyStatement() refuses another domain, signer or content', async t =>
   t.throws(() => verifyStatement(renamed, { domain: 'member/revoke' }), refused)
 })
 
-t.test('every changed byte is refused by decodeStatement() or verifyStatement()', async t => {
+t.test('every changed byte is refused by decodeStatement() or verifyStatement()', async () => {
   for (let offset = 0; offset < bytes.length; offset++) {
     const open = () => {
       const decoded = decodeStatement(flipped(bytes, offset))
       verifyStatement(decoded, { domain: content.domain })
     }
-    t.throws(open, { name: 'CryptoError' }, `byte ${offset}`)
+    assert.throws(open, { name: 'CryptoError' }, `byte ${offset}`)
   }
 })
 
 t.test('decodeStatement() refuses what is too short, too long or newer', async t => {
   for (let size = 0; size < bytes.length; size++) {
-    t.throws(() => decodeStatement(bytes.subarray(0, size)), { code: 'TRUNCATED' }, `${size}`)
+    assert.throws(() => decodeStatement(bytes.subarray(0, size)), { code: 'TRUNCATED' }, `${size}`)
   }
   const longer = Buffer.concat([bytes, filled(1, 0)])
   t.throws(() => decodeStatement(longer), { code: 'MALFORMED' })

@@ -124,8 +124,7 @@ const arbitraryCreate: Arbitrary<Operation> = fc
     target: create.kind === 'symlink' ? create.target : new Uint8Array()
   }))
 
-/** Operations of every type. */
-export const arbitraryOperation: Arbitrary<Operation> = fc.oneof(
+const anyOperation: Arbitrary<Operation> = fc.oneof(
   arbitraryCreate,
   fc.record({ type: fc.constant('mkdir' as const), ...made }),
   fc.record({ type: fc.constant('link' as const), inode: id, through: id, parent: id, name, time }),
@@ -172,24 +171,31 @@ export const arbitraryOperation: Arbitrary<Operation> = fc.oneof(
   })
 )
 
+/** Operations of every type. The clone gives objects the prototype that fast-check leaves out. */
+export const arbitraryOperation: Arbitrary<Operation> = anyOperation.map(operation =>
+  structuredClone(operation)
+)
+
 const head = (log: Arbitrary<LogKey>, lengthMin: number): Arbitrary<Head> =>
   fc.record({ log, length: integer.filter(length => length >= lengthMin), treeHash: hash })
 
 const origin: Arbitrary<Origin> = fc.record({ log, index: integer, hash })
 
 /** Entries for {@link PLACE}, from heads alone to many operations. */
-export const arbitraryEntry: Arbitrary<Entry> = fc.record(
-  {
-    lamport: integer.filter(lamport => lamport >= 1),
-    time,
-    listVersion: integer,
-    heads: fc.uniqueArray(head(fc.constantFrom(...LOGS.slice(1)), 1), {
-      selector: head => head.log,
-      maxLength: LOGS.length - 1
-    }),
-    contentHead: fc.option(head(log, 0), { nil: undefined }),
-    origin,
-    operations: fc.array(arbitraryOperation, { maxLength: 12 })
-  },
-  { requiredKeys: ['lamport', 'time', 'listVersion', 'heads', 'contentHead', 'operations'] }
-)
+export const arbitraryEntry: Arbitrary<Entry> = fc
+  .record(
+    {
+      lamport: integer.filter(lamport => lamport >= 1),
+      time,
+      listVersion: integer,
+      heads: fc.uniqueArray(head(fc.constantFrom(...LOGS.slice(1)), 1), {
+        selector: head => head.log,
+        maxLength: LOGS.length - 1
+      }),
+      contentHead: fc.option(head(log, 0), { nil: undefined }),
+      origin,
+      operations: fc.array(arbitraryOperation, { maxLength: 12 })
+    },
+    { requiredKeys: ['lamport', 'time', 'listVersion', 'heads', 'contentHead', 'operations'] }
+  )
+  .map(entry => structuredClone(entry))

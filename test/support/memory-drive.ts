@@ -20,6 +20,10 @@ const GIB = 2 ** 30
 export class MemoryDrive {
   /** The disk under the logs. */
   readonly home = new MemoryHome()
+  /** The operation log's name. */
+  readonly operationKey = this.home.newKey()
+  /** The content log's name. */
+  readonly contentKey = this.home.newKey()
   /** Time. */
   readonly clock = new VirtualClock()
   /** Free bytes of the disk, for the file system to look at. */
@@ -28,8 +32,6 @@ export class MemoryDrive {
   store = new MemoryKeyValueStore()
   readonly #random = new SeededRandom(1)
   readonly #keys = KeyTable.generate(this.#random)
-  readonly #operationKey = this.home.newKey()
-  readonly #contentKey = this.home.newKey()
   #replica: Replica | undefined
   #vfs: DriveVfs | undefined
 
@@ -56,8 +58,8 @@ export class MemoryDrive {
   async open(): Promise<void> {
     this.#replica = await Replica.open({
       store: this.store,
-      operationLog: new MemoryLog({ home: this.home, key: this.#operationKey }),
-      contentLog: new MemoryBlockStore({ home: this.home, key: this.#contentKey }),
+      operationLog: new MemoryLog({ home: this.home, key: this.operationKey }),
+      contentLog: new MemoryBlockStore({ home: this.home, key: this.contentKey }),
       earlier: [],
       drive: new Uint8Array(32).fill(7),
       keys: this.#keys,
@@ -81,6 +83,24 @@ export class MemoryDrive {
     this.#replica = undefined
   }
 
+  /** How many blocks the content log still stores. */
+  storedBlocks(): number {
+    return this.home.storedCount(this.contentKey)
+  }
+
+  /** Appends a block that no operation names, as a process does that dies in between. */
+  async appendStrayBlock(): Promise<void> {
+    const log = new MemoryBlockStore({ home: this.home, key: this.contentKey })
+    await log.append([new Uint8Array(1000)], log.length)
+    await log.close()
+  }
+
+  /** Forgets the open drive, as the death of its process does. */
+  abandon(): void {
+    this.#vfs = undefined
+    this.#replica = undefined
+  }
+
   /** Closes and opens it, with the index made anew from the logs if `rebuild`. */
   async reopen(options: { readonly rebuild: boolean }): Promise<void> {
     await this.close()
@@ -91,6 +111,13 @@ export class MemoryDrive {
   #statfs(): FileSystemStatus {
     const blocks = Math.floor(this.freeBytes / 4096)
     const [inodes, inodesFree] = [2 ** 24, 2 ** 23]
-    return { blockBytes: 4096, blocks: blocks * 2, blocksFree: blocks, blocksAvailable: blocks, inodes, inodesFree }
+    return {
+      blockBytes: 4096,
+      blocks: blocks * 2,
+      blocksFree: blocks,
+      blocksAvailable: blocks,
+      inodes,
+      inodesFree
+    }
   }
 }

@@ -63,6 +63,11 @@ export class MemoryHome {
     return this.#unsynced.length
   }
 
+  /** How many entries of a log have not been cleared. */
+  storedCount(key: LogKey): number {
+    return this.#stored(key).entries.filter(entry => entry !== undefined).length
+  }
+
   /** A key that no log of this home has yet; the same sequence in every home of this name. */
   newKey(): LogKey {
     const seed = `${this.#name}/${String(this.#keyCount++)}`

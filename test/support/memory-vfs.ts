@@ -42,6 +42,7 @@ import {
   type FileSystemStatus,
   type HandleId,
   type InodeNumber,
+  type MaybePromise,
   type Opened,
   type Place,
   type Vfs
@@ -172,7 +173,7 @@ export class MemoryVfs implements Vfs {
   }
 
   /** See {@link Vfs.setattr}. */
-  setattr(ino: InodeNumber, changes: AttributeChanges): Attributes {
+  setattr(ino: InodeNumber, changes: AttributeChanges): MaybePromise<Attributes> {
     const inode = this.#inode(ino, 'setattr')
     if (changes.size !== undefined) checkResize(inode, changes.size)
     checkTime(changes.atime)
@@ -330,7 +331,7 @@ export class MemoryVfs implements Vfs {
   // Files
 
   /** See {@link Vfs.open}. */
-  open(ino: InodeNumber, flags: number): HandleId {
+  open(ino: InodeNumber, flags: number): MaybePromise<HandleId> {
     const inode = this.#inode(ino, 'open')
     if (isDirectory(inode)) throw new FsError('EISDIR', 'open')
     if (isSymlink(inode)) throw new FsError('ELOOP', 'open')
@@ -371,7 +372,7 @@ export class MemoryVfs implements Vfs {
   read(
     handle: HandleId,
     range: { readonly offset: number; readonly length: number }
-  ): readonly Uint8Array[] {
+  ): MaybePromise<readonly Uint8Array[]> {
     const file = this.#file(handle, 'read')
     if (!isReadable(file)) throw new FsError('EBADF', 'read')
     if (range.offset < 0 || range.length < 0) throw new FsError('EINVAL', 'read')
@@ -384,7 +385,7 @@ export class MemoryVfs implements Vfs {
     handle: HandleId,
     data: Uint8Array,
     options: { readonly offset: number; readonly killPrivileges: boolean }
-  ): number {
+  ): MaybePromise<number> {
     const { inode, flags } = this.#writableFile(handle, 'write')
     if (options.offset < 0) throw new FsError('EINVAL', 'write')
     if (data.length === 0) return 0
@@ -397,7 +398,7 @@ export class MemoryVfs implements Vfs {
   }
 
   /** See {@link Vfs.flush}. */
-  flush(handle: HandleId): void {
+  flush(handle: HandleId): MaybePromise<void> {
     this.#file(handle, 'flush')
   }
 
@@ -408,7 +409,7 @@ export class MemoryVfs implements Vfs {
   }
 
   /** See {@link Vfs.release}. */
-  release(handle: HandleId): void {
+  release(handle: HandleId): MaybePromise<void> {
     this.#close(handle, this.#file(handle, 'release').inode)
   }
 
@@ -416,7 +417,7 @@ export class MemoryVfs implements Vfs {
   fallocate(
     handle: HandleId,
     range: { readonly mode: number; readonly offset: number; readonly length: number }
-  ): void {
+  ): MaybePromise<void> {
     const { mode, offset, length } = range
     const { inode, flags } = this.#file(handle, 'fallocate')
     if (offset < 0 || length <= 0) throw new FsError('EINVAL', 'fallocate')
@@ -451,7 +452,7 @@ export class MemoryVfs implements Vfs {
     from: { readonly handle: HandleId; readonly offset: number },
     to: { readonly handle: HandleId; readonly offset: number },
     length: number
-  ): number {
+  ): MaybePromise<number> {
     const source = this.#file(from.handle, 'copyFileRange')
     const target = this.#file(to.handle, 'copyFileRange')
     const appends = (target.flags & O_APPEND) !== 0

@@ -32,8 +32,8 @@ const ROOMS = {
 /** The pure rooms' files that may import Node's own modules, as homes of native packages. */
 const PURE_EXCEPTIONS = ['src/crypto/sodium.ts', 'src/sync/lmdb-key-value-store.ts']
 
-const exactly = (/** @type {string} */ path) => `^${path.replaceAll('.', '\\.')}$`
-const inPackage = (/** @type {string} */ name) => `(^|/)node_modules/${name}/`
+const exactly = path => `^${path.replaceAll('.', '\\.')}$`
+const inPackage = name => `(^|/)node_modules/${name}/`
 
 const layers = Object.entries(ROOMS).map(([room, below]) => ({
   name: `layer-${room}`,

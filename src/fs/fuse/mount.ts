@@ -15,12 +15,7 @@ import type { Vfs } from '../vfs.ts'
  * - `FAILED`: the system refused for another reason; see the message.
  */
 export type MountErrorCode =
-  | 'NO_DEVICE'
-  | 'NO_HELPER'
-  | 'NO_ADDON'
-  | 'NOT_A_DIRECTORY'
-  | 'BUSY'
-  | 'FAILED'
+  'NO_DEVICE' | 'NO_HELPER' | 'NO_ADDON' | 'NOT_A_DIRECTORY' | 'BUSY' | 'FAILED'
 
 /** An operating error of mounting. */
 export class MountError extends Error {

@@ -52,7 +52,10 @@ function open(context: OperationContext): Answer {
     return reply.opened(handle, flags)
   })
 
-  function openFile({ request: { node } }: OperationContext, how: OpenRequest): MaybePromise<HandleId> {
+  function openFile(
+    { request: { node } }: OperationContext,
+    how: OpenRequest
+  ): MaybePromise<HandleId> {
     if ((how.flags & O_TRUNC) === 0 || !how.killPrivileges) return vfs.open(node, how.flags)
     const cut = vfs.setattr(node, { size: 0, killPrivileges: true })
     const uncut = how.flags & ~O_TRUNC
@@ -87,7 +90,11 @@ function tmpfile(context: OperationContext): number {
   return made(context, vfs.tmpfile(place.parent, { mode, flags }, caller), flags)
 }
 
-function made({ vfs, reply, grant, open: handles }: OperationContext, file: Opened, flags: number): number {
+function made(
+  { vfs, reply, grant, open: handles }: OperationContext,
+  file: Opened,
+  flags: number
+): number {
   grant.file(handles, file.handle)
   grant.remember(vfs, file.attributes.ino)
   return reply.created(file.attributes, file.handle, openFlags(flags))
@@ -136,7 +143,10 @@ function lseek({ vfs, request, reply }: OperationContext): number {
   return reply.wideCount(vfs.seek(handle, { offset, whence }))
 }
 
-function copyFileRange({ vfs, request }: OperationContext, encode: (count: number) => number): Answer {
+function copyFileRange(
+  { vfs, request }: OperationContext,
+  encode: (count: number) => number
+): Answer {
   const { from, to, length } = request.copyFileRange()
   return whenKnown(vfs.copyFileRange(from, to, Math.min(length, COPY_BYTES_MAX)), encode)
 }

@@ -26,10 +26,7 @@ export interface Later {
   /** A request that the program gives up may be answered with EINTR: nothing was changed. */
   readonly isInterruptible: boolean
   /** Calls one of the two when it is known; `encode` makes the body. */
-  readonly settle: (
-    done: (encode: () => number) => void,
-    failed: (error: unknown) => void
-  ) => void
+  readonly settle: (done: (encode: () => number) => void, failed: (error: unknown) => void) => void
 }
 
 /** What a handler works on. */

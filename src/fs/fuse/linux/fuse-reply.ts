@@ -5,14 +5,9 @@
  *
  * @module
  */
-import type { Timestamp } from '../../sync/clock.ts'
-import type { Name } from '../../sync/operation.ts'
-import type {
-  Attributes,
-  DirectoryEntry,
-  FileSystemStatus,
-  HandleId
-} from '../vfs.ts'
+import type { Timestamp } from '../../../sync/clock.ts'
+import type { Name } from '../../../sync/operation.ts'
+import type { Attributes, DirectoryEntry, FileSystemStatus, HandleId } from '../../vfs.ts'
 import {
   DIRECTORY_ENTRY_BYTES,
   ENTRY_BYTES,

@@ -10,9 +10,9 @@
  *
  * @module
  */
-import type { Timestamp } from '../../sync/clock.ts'
-import type { Name } from '../../sync/operation.ts'
-import { FsError } from '../fs-error.ts'
+import type { Timestamp } from '../../../sync/clock.ts'
+import type { Name } from '../../../sync/operation.ts'
+import { FsError } from '../../fs-error.ts'
 import {
   O_APPEND,
   O_ACCMODE,
@@ -22,7 +22,7 @@ import {
   type HandleId,
   type InodeNumber,
   type Place
-} from '../vfs.ts'
+} from '../../vfs.ts'
 import {
   AttributeFlag,
   OPEN_KILL_SUIDGID,

@@ -160,7 +160,8 @@ export class FuseSession {
       return
     }
     try {
-      const answer = this.#pending.size < PENDING_MAX ? handler(this.#context) : this.#refuse(handler)
+      const answer =
+        this.#pending.size < PENDING_MAX ? handler(this.#context) : this.#refuse(handler)
       if (typeof answer !== 'number') this.#wait(unique, opcode, answer)
       else if (answer !== NO_REPLY) this.#succeed(unique, answer)
     } catch (error) {
@@ -190,8 +191,8 @@ export class FuseSession {
 
   /** Too many wait: only what cannot wait is still served. */
   #refuse(handler: Handler): Answer {
-    const isShort = NEVER_WAITS.has(this.#options.request.opcode)
-    if (!isShort) throw new RangeError('too many requests wait')
+    const isServed = ALWAYS_SERVED.has(this.#options.request.opcode)
+    if (!isServed) throw new RangeError('too many requests wait')
     return handler(this.#context)
   }
 
@@ -285,8 +286,8 @@ export class FuseSession {
   }
 }
 
-/** Requests that are answered in the same tick, by the contract of {@link Vfs}. */
-const NEVER_WAITS: ReadonlySet<number> = new Set([
+/** Requests that are served however many wait: they answer at once, or give something back. */
+const ALWAYS_SERVED: ReadonlySet<number> = new Set([
   Opcode.LOOKUP,
   Opcode.FORGET,
   Opcode.BATCH_FORGET,

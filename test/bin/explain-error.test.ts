@@ -1,0 +1,36 @@
+/** Every error becomes one line, with the code that scripts rely on. */
+import t from 'tap'
+import { explainError } from '../../bin/explain-error.ts'
+import { GroveError } from '../../bin/grove-error.ts'
+import { CryptoError } from '../../src/crypto/crypto-error.ts'
+import { MountError } from '../../src/fs/fuse/mount.ts'
+import { ReplicationError } from '../../src/replication/replication-error.ts'
+import { SyncError } from '../../src/sync/sync-error.ts'
+
+t.test('explainError() keeps its own errors and translates the rooms’', async t => {
+  const own = new GroveError('BUSY', 'close the files')
+  t.equal(explainError(own), own)
+  for (const [error, code, message] of [
+    [new CryptoError('WRONG_PASSPHRASE', 'x'), 'PASSPHRASE', /passphrase is wrong/],
+    [new CryptoError('NEWER_FORMAT', 'x'), 'NEWER_FORMAT', /made by a newer grove/],
+    [new CryptoError('MALFORMED', 'the key file is damaged'), 'DAMAGED', /key file is damaged/],
+    [new SyncError('NEWER_FORMAT', 'x'), 'NEWER_FORMAT', /made by a newer grove/],
+    [new SyncError('NO_SPACE', 'x'), 'NO_SPACE', /full/],
+    [new SyncError('DAMAGED', 'entry 4'), 'DAMAGED', /entry 4.*grove verify/],
+    [new ReplicationError('LOCKED', 'x'), 'LOCKED', /another process/],
+    [new ReplicationError('NO_SPACE', 'x'), 'NO_SPACE', /full/],
+    [new MountError('NO_HELPER', 'apt-get install fuse3'), 'MOUNT', /fuse3/],
+    [new MountError('BUSY', 'in use'), 'BUSY', /in use/],
+    [new MountError('NOT_A_DIRECTORY', 'no'), 'BAD_DIRECTORY', /no/],
+    [Object.assign(new Error('write'), { code: 'ENOSPC' }), 'NO_SPACE', /full/],
+    [new Error('strange\nand long'), 'FAILED', /unexpected: strange$/],
+    ['thrown text', 'FAILED', /thrown text/]
+  ] as const) {
+    const explained = explainError(error)
+    t.equal(explained.code, code)
+    t.match(explained.message, message)
+    t.notMatch(explained.message, '\n')
+    t.equal(explained.exitCode, 1)
+  }
+  t.equal(new GroveError('USAGE', 'x').exitCode, 2)
+})

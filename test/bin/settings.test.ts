@@ -1,0 +1,62 @@
+/** Settings have defaults, are checked when they are changed and when they are read. */
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import t from 'tap'
+import {
+  HISTORY_KEEP_MS_MAX,
+  parseDuration,
+  readSettings,
+  settingName,
+  writeSetting
+} from '../../bin/settings.ts'
+import { temporaryFolder } from './temporary-folder.ts'
+
+t.test('parseDuration() takes a number and a unit', async t => {
+  for (const [text, ms] of [
+    ['0', 0],
+    ['0h', 0],
+    ['90s', 90_000],
+    ['30m', 1_800_000],
+    ['24h', 86_400_000],
+    ['7d', 604_800_000],
+    ['36500d', HISTORY_KEEP_MS_MAX]
+  ] as const)
+    t.equal(parseDuration(text), ms, text)
+  for (const text of [
+    '',
+    'h',
+    '1',
+    '-1h',
+    '1.5h',
+    '1w',
+    '24 h',
+    '1h ',
+    '36501d',
+    'forever',
+    '0x1s'
+  ])
+    t.throws(() => parseDuration(text), { code: 'USAGE' }, text)
+})
+
+t.test('writeSetting() keeps what readSettings() gives back', async t => {
+  const path = join(await temporaryFolder(t), 'settings.json')
+  t.strictSame(await readSettings(path), { 'history.keep': '24h' }, 'the default')
+  await writeSetting(path, { name: 'history.keep', value: '7d' })
+  t.strictSame(await readSettings(path), { 'history.keep': '7d' })
+  const before = await readFile(path, 'utf8')
+  await t.rejects(writeSetting(path, { name: 'history.keep', value: 'x' }), { code: 'USAGE' })
+  t.equal(await readFile(path, 'utf8'), before, 'a bad value changes nothing')
+})
+
+t.test('readSettings() refuses a file that makes no sense', async t => {
+  const path = join(await temporaryFolder(t), 'settings.json')
+  for (const text of ['', '[', 'null', '{"history.keep":5}', '{"history.keep":"soon"}']) {
+    await writeFile(path, text)
+    await t.rejects(readSettings(path), { code: 'DAMAGED' }, text)
+  }
+})
+
+t.test('settingName() knows the names', async t => {
+  t.equal(settingName('history.keep'), 'history.keep')
+  t.throws(() => settingName('toString'), { code: 'USAGE', message: /history\.keep/ })
+})

@@ -1,0 +1,344 @@
+/**
+ * One step of a random history on a file system, as a value: printed when a history fails, and
+ * shrunk by fast-check. Places, handles and held inodes are named by small numbers that are taken
+ * modulo what there is, so that a shorter history still means something.
+ *
+ * @module
+ */
+import fc from 'fast-check'
+import {
+  O_APPEND,
+  O_EXCL,
+  O_RDONLY,
+  O_RDWR,
+  O_TRUNC,
+  O_WRONLY,
+  S_IFBLK,
+  S_IFCHR,
+  S_IFIFO,
+  S_IFREG,
+  S_IFSOCK
+} from '../../src/fs/vfs.ts'
+
+/** A place: a path of directory names and a last name, from the root or from a held inode. */
+export interface CommandPlace {
+  /** Below {@link HELD_FROM} the root, else a held inode. */
+  readonly base: number
+  /** The directories on the way. */
+  readonly path: readonly string[]
+  /** The name, one character a byte. */
+  readonly name: string
+}
+
+/** From this number on, {@link CommandPlace.base} means a held inode. */
+export const HELD_FROM = 12
+
+/** What setattr is asked to change. */
+export interface CommandChanges {
+  /** Permission bits. */
+  readonly mode?: number
+  /** Owner. */
+  readonly uid?: number
+  /** Group. */
+  readonly gid?: number
+  /** Size in bytes. */
+  readonly size?: number
+  /** Access time: seconds, or now. */
+  readonly atime?: number | 'now'
+  /** Modification time: seconds, or now. */
+  readonly mtime?: number | 'now'
+  /** Clear set-user-ID and set-group-ID. */
+  readonly killPrivileges?: boolean
+}
+
+/** An extended attribute's name, one character a byte. */
+type XattrName = string
+
+/** A step that is told apart by nothing but its kind, one type for each. */
+type Each<Kind extends string, Rest> = Kind extends string ? { readonly kind: Kind } & Rest : never
+
+/** A step at a place. */
+export type PlaceCommand =
+  | Each<
+      'lookup' | 'unlink' | 'rmdir' | 'hold' | 'readlink' | 'list' | 'opendir',
+      { readonly at: CommandPlace }
+    >
+  | Each<'mkdir' | 'mknod', { readonly at: CommandPlace; readonly mode: number }>
+  | Each<'symlink', { readonly at: CommandPlace; readonly length: number }>
+  | Each<
+      'create' | 'tmpfile' | 'open',
+      { readonly at: CommandPlace; readonly flags: number; readonly mode: number }
+    >
+  | Each<'setattr', { readonly at: CommandPlace; readonly changes: CommandChanges }>
+  | Each<'getxattr' | 'removexattr', { readonly at: CommandPlace; readonly xattr: XattrName }>
+  | Each<
+      'setxattr',
+      {
+        readonly at: CommandPlace
+        readonly xattr: XattrName
+        readonly length: number
+        readonly mode: 'set' | 'create' | 'replace'
+      }
+    >
+
+/** A step that takes two places. */
+export type TwoPlacesCommand =
+  | Each<'link', { readonly from: CommandPlace; readonly to: CommandPlace }>
+  | Each<
+      'rename',
+      {
+        readonly from: CommandPlace
+        readonly to: CommandPlace
+        readonly mode: 'replace' | 'noreplace' | 'exchange'
+      }
+    >
+
+/** A step on an inode that is remembered, which may have lost its names. */
+export type HeldCommand =
+  | Each<'forget held' | 'getattr held', { readonly held: number }>
+  | Each<'link held', { readonly held: number; readonly to: CommandPlace }>
+  | Each<'open held', { readonly held: number; readonly flags: number }>
+  | Each<'setattr held', { readonly held: number; readonly changes: CommandChanges }>
+
+/** A step on an open file. */
+export type HandleCommand =
+  | Each<'flush' | 'fsync' | 'fsync later' | 'release', { readonly handle: number }>
+  | Each<
+      'write',
+      {
+        readonly handle: number
+        readonly offset: number
+        readonly length: number
+        readonly seed: number
+        readonly killPrivileges: boolean
+      }
+    >
+  | Each<'read', { readonly handle: number; readonly offset: number; readonly length: number }>
+  | Each<
+      'fallocate',
+      {
+        readonly handle: number
+        readonly mode: number
+        readonly offset: number
+        readonly length: number
+      }
+    >
+  | Each<
+      'seek',
+      { readonly handle: number; readonly offset: number; readonly whence: 'data' | 'hole' }
+    >
+  | Each<
+      'copy',
+      {
+        readonly handle: number
+        readonly to: number
+        readonly fromOffset: number
+        readonly toOffset: number
+        readonly length: number
+      }
+    >
+
+/** A step on an open directory. */
+export type DirectoryCommand =
+  | Each<'readdir', { readonly directory: number; readonly rows: number }>
+  | Each<'releasedir', { readonly directory: number }>
+
+/** A step on the whole. */
+export type WholeCommand =
+  | Each<'syncfs', unknown>
+  | Each<'tick', { readonly ms: number }>
+  | Each<'reopen', { readonly releaseFirst: boolean }>
+
+/** One step. */
+export type VfsCommand =
+  PlaceCommand | TwoPlacesCommand | HeldCommand | HandleCommand | DirectoryCommand | WholeCommand
+
+const KIB = 1024
+const LONG = 'x'.repeat(254)
+
+const index = fc.nat(63)
+const name = fc.oneof(
+  { weight: 30, arbitrary: fc.constantFrom('a', 'b', 'c', 'd', 'e') },
+  { weight: 3, arbitrary: fc.constantFrom('A', '\xff\xfe', '\xc3\xa4', `${LONG}y`) },
+  { weight: 1, arbitrary: fc.constantFrom(`${LONG}yz`) }
+)
+const directories = fc.array(fc.constantFrom('a', 'b', 'c'), { maxLength: 2 })
+const place: fc.Arbitrary<CommandPlace> = fc.record({
+  base: fc.nat(HELD_FROM + 1),
+  path: directories,
+  name
+})
+const access = fc.constantFrom(O_RDWR, O_RDWR, O_RDWR, O_RDONLY, O_WRONLY)
+const flags = fc
+  .tuple(access, fc.constantFrom(0, 0, 0, 0, O_APPEND, O_TRUNC, O_APPEND | O_TRUNC))
+  .map(([one, other]) => one | other)
+const mode = fc.constantFrom(0o644, 0o755, 0o4755, 0o2775, 0o2745, 0o6777, 0o1777, 0)
+const near = (at: number) => fc.integer({ min: Math.max(0, at - 2), max: at + 2 })
+const offset = fc.oneof(
+  { weight: 8, arbitrary: fc.nat(64) },
+  { weight: 8, arbitrary: fc.constantFrom(4 * KIB, 32 * KIB, 64 * KIB, 128 * KIB).chain(near) },
+  { weight: 8, arbitrary: fc.nat(200 * KIB) },
+  { weight: 1, arbitrary: fc.constantFrom(1024 ** 4, 5 * 1024 ** 4 + 17) }
+)
+const length = fc.oneof(
+  { weight: 6, arbitrary: fc.nat(100) },
+  { weight: 5, arbitrary: fc.constantFrom(4 * KIB, 32 * KIB, 64 * KIB, 128 * KIB).chain(near) },
+  { weight: 4, arbitrary: fc.nat(150 * KIB) }
+)
+const seconds = fc.constantFrom('now' as const, 0, -1, -2_147_483_649, 4_294_967_296, 1_700_000_000)
+const changes: fc.Arbitrary<CommandChanges> = fc.record(
+  {
+    mode,
+    uid: fc.constantFrom(0, 1000, 4_294_967_294),
+    gid: fc.constantFrom(0, 1000, 65_536),
+    size: fc.oneof(offset, fc.constantFrom(-1, 2 ** 60)),
+    atime: seconds,
+    mtime: seconds,
+    killPrivileges: fc.constant(true)
+  },
+  { requiredKeys: [] }
+)
+const xattr = fc.constantFrom(
+  'user.a',
+  'user.a',
+  'user.b',
+  'user.\xff',
+  'trusted.t',
+  'security.s',
+  'system.posix_acl_access',
+  'user.'
+)
+const at = { at: place }
+
+const arbitraries: readonly (readonly [number, fc.Arbitrary<VfsCommand>])[] = [
+  [6, fc.record({ kind: fc.constantFrom('lookup', 'readlink', 'list'), ...at })],
+  [6, fc.record({ kind: fc.constantFrom('unlink', 'rmdir'), ...at })],
+  [3, fc.record({ kind: fc.constant('hold'), ...at })],
+  [9, fc.record({ kind: fc.constant('mkdir'), ...at, mode })],
+  [
+    2,
+    fc.record({
+      kind: fc.constant('mknod'),
+      ...at,
+      mode: fc
+        .tuple(fc.constantFrom(S_IFREG, S_IFIFO, S_IFSOCK, S_IFCHR, S_IFBLK), mode)
+        .map(([type, bits]) => type | bits)
+    })
+  ],
+  [2, fc.record({ kind: fc.constant('symlink'), ...at, length: fc.constantFrom(1, 9, 4095) })],
+  [4, fc.record({ kind: fc.constant('link'), from: place, to: place })],
+  [2, fc.record({ kind: fc.constant('link held'), held: index, to: place })],
+  [
+    12,
+    fc.record({
+      kind: fc.constant('rename'),
+      from: place,
+      to: place,
+      mode: fc.constantFrom('replace', 'replace', 'replace', 'noreplace', 'exchange')
+    })
+  ],
+  [14, fc.record({ kind: fc.constant('create'), ...at, flags, mode })],
+  [
+    2,
+    fc.record({
+      kind: fc.constant('tmpfile'),
+      ...at,
+      flags: fc.constantFrom(O_RDWR, O_RDWR | O_EXCL),
+      mode
+    })
+  ],
+  [6, fc.record({ kind: fc.constant('open'), ...at, flags, mode })],
+  [2, fc.record({ kind: fc.constant('open held'), held: index, flags })],
+  [
+    26,
+    fc.record({
+      kind: fc.constant('write'),
+      handle: index,
+      offset,
+      length,
+      seed: fc.nat(1000),
+      killPrivileges: fc.boolean()
+    })
+  ],
+  [10, fc.record({ kind: fc.constant('read'), handle: index, offset, length })],
+  [
+    8,
+    fc.record({
+      kind: fc.constantFrom('flush', 'fsync', 'fsync later', 'release', 'release'),
+      handle: index
+    })
+  ],
+  [
+    5,
+    fc.record({
+      kind: fc.constant('fallocate'),
+      handle: index,
+      mode: fc.constantFrom(0, 1, 3, 3, 16, 17, 2, 8),
+      offset,
+      length
+    })
+  ],
+  [
+    4,
+    fc.record({
+      kind: fc.constant('seek'),
+      handle: index,
+      offset,
+      whence: fc.constantFrom('data', 'hole')
+    })
+  ],
+  [
+    5,
+    fc.record({
+      kind: fc.constant('copy'),
+      handle: index,
+      to: index,
+      fromOffset: offset,
+      toOffset: offset,
+      length
+    })
+  ],
+  [9, fc.record({ kind: fc.constant('setattr'), ...at, changes })],
+  [2, fc.record({ kind: fc.constant('setattr held'), held: index, changes })],
+  [
+    4,
+    fc.record({
+      kind: fc.constant('setxattr'),
+      ...at,
+      xattr,
+      length: fc.constantFrom(0, 1, 100, 65_536),
+      mode: fc.constantFrom('set', 'set', 'create', 'replace')
+    })
+  ],
+  [3, fc.record({ kind: fc.constantFrom('getxattr', 'removexattr'), ...at, xattr })],
+  [3, fc.record({ kind: fc.constantFrom('forget held', 'getattr held'), held: index })],
+  [2, fc.record({ kind: fc.constant('opendir'), ...at })],
+  [
+    4,
+    fc.record({
+      kind: fc.constant('readdir'),
+      directory: index,
+      rows: fc.integer({ min: 1, max: 9 })
+    })
+  ],
+  [1, fc.record({ kind: fc.constant('releasedir'), directory: index })],
+  [1, fc.constant<VfsCommand>({ kind: 'syncfs' })],
+  [6, fc.record({ kind: fc.constant('tick'), ms: fc.constantFrom(1, 50, 201, 5000) })]
+]
+
+/**
+ * Random histories.
+ *
+ * @param options - `steps` is the longest history; `reopen` mixes in steps that close and reopen
+ */
+export function vfsHistories(options: {
+  readonly steps: number
+  readonly reopen: boolean
+}): fc.Arbitrary<readonly VfsCommand[]> {
+  const reopen = fc.record({ kind: fc.constant('reopen' as const), releaseFirst: fc.boolean() })
+  const command = fc.oneof(...arbitraries.map(([weight, arbitrary]) => ({ weight, arbitrary })), {
+    weight: options.reopen ? 2 : 0,
+    arbitrary: reopen
+  })
+  return fc.array(command, { maxLength: options.steps, minLength: 1, size: 'max' })
+}

@@ -1,0 +1,87 @@
+/** Operations as bytes: every type and every field, one at a time, and hostile bodies. */
+import assert from 'node:assert/strict'
+import fc from 'fast-check'
+import t from 'tap'
+import { ByteWriter } from '../../src/sync/byte-writer.ts'
+import { LogTable } from '../../src/sync/log-table.ts'
+import {
+  lengthOf,
+  OPERATION_TYPE_NUMBERS,
+  readOperation,
+  RESERVED_TYPE_NUMBERS,
+  writeOperation,
+  XATTR_BYTES_MAX
+} from '../../src/sync/operation-codec.ts'
+import type { Operation } from '../../src/sync/operation.ts'
+import { arbitraryOperation, PLACE } from '../support/arbitrary-operation.ts'
+
+const MALFORMED = { name: 'SyncError', code: 'MALFORMED' }
+const TIME = '0000000000000000' + '00000000'
+
+const placeOf = (table: LogTable) => ({ table, index: PLACE.index, number: 3 })
+const read = (type: number, hex: string): Operation =>
+  readOperation(type, Buffer.from(hex, 'hex'), placeOf(new LogTable(PLACE.log)))
+
+t.test('every operation comes back, of every type', async t => {
+  const seen = new Set<string>()
+  fc.assert(
+    fc.property(arbitraryOperation, operation => {
+      const table = new LogTable(PLACE.log)
+      const writer = new ByteWriter()
+      writeOperation(writer, operation, placeOf(table))
+      const number = OPERATION_TYPE_NUMBERS[operation.type]
+      const again = readOperation(number, writer.view().slice(), placeOf(table))
+      assert.deepEqual(again, operation)
+      seen.add(operation.type)
+    }),
+    { numRuns: 1000 }
+  )
+  t.same([...seen].sort(), Object.keys(OPERATION_TYPE_NUMBERS).sort())
+})
+
+t.test('type numbers are distinct, and the reserved ones are free', async t => {
+  const numbers = [
+    ...Object.values(OPERATION_TYPE_NUMBERS),
+    ...Object.values(RESERVED_TYPE_NUMBERS)
+  ]
+  t.equal(new Set(numbers).size, numbers.length)
+  const NEWER = { name: 'SyncError', code: 'NEWER_FORMAT' }
+  for (const number of Object.values(RESERVED_TYPE_NUMBERS)) t.throws(() => read(number, ''), NEWER)
+  t.throws(() => read(65_535, ''), NEWER)
+})
+
+t.test('a body that no version writes is MALFORMED', async t => {
+  const mkdir = (name: string, mode = 'ed01') => `01${name}${mode}0000000000000000${TIME}`
+  const write = (pieces: string) => `010101${'64'}${pieces}${TIME}`
+  t.equal(read(2, mkdir('0161')).type, 'mkdir')
+  t.equal(read(8, write('0203000a03000a')).type, 'write')
+  for (const [name, type, body] of [
+    ['an empty name', 2, mkdir('00')],
+    ['.', 2, mkdir('012e')],
+    ['..', 2, mkdir('022e2e')],
+    ['a name with /', 2, mkdir('03612f61')],
+    ['a name with NUL', 2, mkdir('0100')],
+    ['a mode with type bits', 2, mkdir('0161', 'ed81')],
+    ['something behind', 2, mkdir('0161') + '00'],
+    ['a node of kind 6', 1, `010161${'06'}a401000000000000000000000000${'00'}${TIME}`],
+    ['a log that is not in the table', 2, mkdir('0161').replace(/^01/, '020000')],
+    ['an operation of a later entry', 2, mkdir('0161').replace(/^01/, '00e90700')],
+    ['a reference to itself', 2, mkdir('0161').replace(/^01/, '000003')],
+    ['unlink of nothing', 4, `00${TIME}`],
+    ['more links than bytes', 4, `ffffffffffffff0f${TIME}`],
+    ['an empty piece', 8, write('01030000')],
+    ['a piece of kind 4', 8, write('0104000a')],
+    ['a piece beyond the size', 8, write('01030065')],
+    ['a piece beyond 2^53', 8, write('0103' + 'ffffffffffffff0f' + 'ffffffffffffff0f')],
+    ['an attribute that is unknown', 10, `010120${TIME}`],
+    ['a value over the limit', 11, `0101${'0161'}818004${'00'.repeat(XATTR_BYTES_MAX + 1)}${TIME}`],
+    ['an empty statement', 13, ''],
+    ['10^9 nanoseconds', 4, '0101' + '0000000000000000' + '00ca9a3b']
+  ] as const)
+    t.throws(() => read(type, body), MALFORMED, name)
+})
+
+t.test('lengthOf() is the bytes of the file that a piece covers', async t => {
+  t.equal(lengthOf({ kind: 'hole', offset: 5, length: 7 }), 7)
+  t.equal(lengthOf({ kind: 'inline', offset: 5, bytes: new Uint8Array(3) }), 3)
+})

@@ -11,12 +11,16 @@ declare module 'hypercore-storage' {
   export interface Database {
     /** Writes the memory table to the disk and syncs it. */
     flush(): Promise<void>
-    /** The write-ahead log that takes the next write; `path` begins with a slash. */
-    currentWalFile(): Promise<{
-      readonly path: string
-      readonly number: number
-      readonly size: number
-    }>
+    /** The write-ahead log that takes the next write. */
+    currentWalFile(): Promise<{ readonly number: number }>
+    /** Compacts a range of keys; null is the beginning or the end. */
+    compactRange(
+      start: null,
+      end: null,
+      options: { readonly blobGarbageCollectionPolicy: number }
+    ): Promise<void>
+    /** What RocksDB knows about itself. */
+    getProperty(name: string): Promise<string>
   }
 
   export default class HypercoreStorage {

@@ -26,6 +26,7 @@ declare module 'hypercore' {
   export default class Hypercore {
     readonly key: Buffer
     readonly length: number
+    readonly opened: boolean
     readonly core: {
       readonly state: { readonly storage: { write(): CoreTransaction } }
       readonly bitfield: { get(index: number): boolean }

@@ -65,6 +65,8 @@ export class CoreSlot implements MovableLog {
   readonly #core: Hypercore
   readonly #keyPair: KeyPair
   #tail: Promise<unknown> = Promise.resolve()
+  #length = 0
+  #closed = false
 
   private constructor(core: Hypercore, { key, keyPair }: LogSigner) {
     this.key = key
@@ -89,7 +91,9 @@ export class CoreSlot implements MovableLog {
 
   /** How many entries have been appended and acknowledged. */
   get length(): number {
-    return this.#core.length
+    // A core that is closed, by us or by itself after a conflict, says 0.
+    if (this.#core.opened) this.#length = this.#core.length
+    return this.#length
   }
 
   /**
@@ -104,7 +108,7 @@ export class CoreSlot implements MovableLog {
   ): Promise<number> {
     checkEntries(entries)
     return this.#inTurn(async () => {
-      if (this.#core.length !== expectedLength) throw divergedError()
+      if (!this.#core.opened || this.#core.length !== expectedLength) throw divergedError()
       await admit?.(entries.reduce((sum, entry) => sum + entry.length, 0))
       const { length } = await wrapped('an append', () =>
         this.#core.append(entries, { keyPair: this.#keyPair })
@@ -131,14 +135,14 @@ export class CoreSlot implements MovableLog {
   /** Hashes a prefix; see `Log.treeHash`. */
   async treeHash(length: number): Promise<Uint8Array> {
     checkIndex(length)
-    if (length > this.#core.length) throw new RangeError('the log is shorter than that')
+    if (length > this.length) throw new RangeError('the log is shorter than that')
     return readTreeHash(this.#core, length)
   }
 
   /** Forgets blocks in turn; see `BlockStore.clear`. */
   async clear(range: Range): Promise<void> {
     return this.#inTurn(async () => {
-      checkRange(range, this.#core.length)
+      checkRange(range, this.length)
       await wrapped('a clear', () => this.#core.clear(range.from, range.to))
     })
   }
@@ -168,12 +172,15 @@ export class CoreSlot implements MovableLog {
 
   /** Waits for the queue, closes the core and wipes the key. Idempotent. */
   async close(): Promise<void> {
+    this.#length = this.length
+    this.#closed = true
     await this.#tail
     await this.#core.close()
     this.#keyPair.secretKey.fill(0)
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#closed) return Promise.reject(new SyncError('CLOSED', 'the home was closed'))
     const turn = this.#tail.then(work)
     this.#tail = turn.catch(() => undefined)
     return turn

@@ -30,7 +30,7 @@ import { verifyReplica, type Damage, type VerifyOptions } from './verify-replica
 /** Opened blocks kept in memory, in bytes. */
 export const BLOCK_CACHE_BYTES = 64 * 1024 * 1024
 /** The index is flushed after this many changed rows at the latest. */
-export const INDEX_ROWS_MAX = 20_000
+export const INDEX_ROWS_MAX = 8192
 /** The index is flushed when this long has passed since the last flush, in seconds. */
 export const INDEX_FLUSH_SEC = 2
 

@@ -13,7 +13,15 @@
  */
 import { cp, readdir, readFile, rm, truncate } from 'node:fs/promises'
 import { join } from 'node:path'
-import { walName, walNumber, type WalPosition } from '../../src/replication/wal-sync.ts'
+import { walName, walNumber } from '../../src/replication/wal-sync.ts'
+
+/** A place in the write-ahead log; the files of lower number are whole. */
+export interface WalPosition {
+  /** Number of the log file. */
+  readonly number: number
+  /** How many of its bytes. */
+  readonly bytes: number
+}
 
 const PAGE_BYTES = 32_768
 const HEADER_BYTES = 7
@@ -27,9 +35,10 @@ export async function cloneStore(from: string, to: string): Promise<void> {
 
 /** Cuts a copy of a store off at a position of its write-ahead log. */
 export async function cutWal(directory: string, { number, bytes }: WalPosition): Promise<void> {
-  for (const later of (await walNumbers(directory)).filter(candidate => candidate > number))
-    await rm(walPath(directory, later))
-  await truncate(walPath(directory, number), bytes)
+  for (const found of await walNumbers(directory)) {
+    if (found > number) await rm(walPath(directory, found))
+    if (found === number) await truncate(walPath(directory, found), bytes)
+  }
 }
 
 /**

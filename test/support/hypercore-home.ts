@@ -13,6 +13,7 @@ import { LogHome } from '../../src/replication/log-home.ts'
 import type { Log } from '../../src/sync/log.ts'
 import type { LogHomeSubject, LogSubject } from '../suites/log-suite.ts'
 import { cloneStore, cutWal } from './cut-wal.ts'
+import { observeSyncs, syncedWal } from './sync-observer.ts'
 
 /** Seed and user data of the log of this name. */
 export function identityOf(name: string): LogIdentity {
@@ -30,6 +31,8 @@ export async function withDirectory<T>(run: (directory: string) => Promise<T>): 
   }
 }
 
+await observeSyncs()
+
 /** The suites' subject for a kind of log. */
 export function hypercoreSubject<L extends Log>(
   open: (home: LogHome, identity: LogIdentity) => Promise<L>
@@ -46,7 +49,7 @@ async function createHome<L extends Log>(
   let home = await LogHome.open({ directory: directory() })
 
   const crash = async (isPowerLost: boolean): Promise<void> => {
-    const [old, position] = [directory(), home.syncedWal]
+    const [old, position] = [directory(), syncedWal(directory())]
     generation++
     await cloneStore(old, directory())
     if (isPowerLost) await cutWal(directory(), position)

@@ -123,13 +123,16 @@ async function main(): Promise<void> {
     reports.push(cause instanceof Error ? `${message}: ${cause.message}` : message)
   }
   const mount = await mountLinux({ vfs, directory, readOnly, allowOther, report })
-  process.on('message', ({ id, command, args }: { id: number; command: string; args: unknown[] }) => {
-    const answer = async (): Promise<unknown> => commands[command]?.(mount, args)
-    answer().then(
-      result => process.send?.({ id, result: result ?? null }),
-      (error: unknown) => process.send?.({ id, error: errorOf(error) })
-    )
-  })
+  process.on(
+    'message',
+    ({ id, command, args }: { id: number; command: string; args: unknown[] }) => {
+      const answer = async (): Promise<unknown> => commands[command]?.(mount, args)
+      answer().then(
+        result => process.send?.({ id, result: result ?? null }),
+        (error: unknown) => process.send?.({ id, error: errorOf(error) })
+      )
+    }
+  )
   // The test has gone: do not stay behind with a mount.
   process.on('disconnect', () => {
     void mount.unmount({ lazy: true }).finally(() => process.exit(1))

@@ -113,7 +113,10 @@ export interface MemoryVfsOptions {
   readonly gid: number
 }
 
-/** The file system in memory. Nothing outlives the object; a sync has nothing to do. */
+/**
+ * The file system in memory. Nothing outlives the object; a sync has nothing to do. Reads and
+ * writes answer at once, and are typed so that a subclass may make them wait.
+ */
 export class MemoryVfs implements Vfs {
   readonly #clock: Clock
   readonly #inodes = new Map<InodeNumber, Inode>()
@@ -173,7 +176,7 @@ export class MemoryVfs implements Vfs {
   }
 
   /** See {@link Vfs.setattr}. */
-  setattr(ino: InodeNumber, changes: AttributeChanges): MaybePromise<Attributes> {
+  setattr(ino: InodeNumber, changes: AttributeChanges): Attributes {
     const inode = this.#inode(ino, 'setattr')
     if (changes.size !== undefined) checkResize(inode, changes.size)
     checkTime(changes.atime)
@@ -331,7 +334,7 @@ export class MemoryVfs implements Vfs {
   // Files
 
   /** See {@link Vfs.open}. */
-  open(ino: InodeNumber, flags: number): MaybePromise<HandleId> {
+  open(ino: InodeNumber, flags: number): HandleId {
     const inode = this.#inode(ino, 'open')
     if (isDirectory(inode)) throw new FsError('EISDIR', 'open')
     if (isSymlink(inode)) throw new FsError('ELOOP', 'open')
@@ -398,7 +401,7 @@ export class MemoryVfs implements Vfs {
   }
 
   /** See {@link Vfs.flush}. */
-  flush(handle: HandleId): MaybePromise<void> {
+  flush(handle: HandleId): void {
     this.#file(handle, 'flush')
   }
 
@@ -409,7 +412,7 @@ export class MemoryVfs implements Vfs {
   }
 
   /** See {@link Vfs.release}. */
-  release(handle: HandleId): MaybePromise<void> {
+  release(handle: HandleId): void {
     this.#close(handle, this.#file(handle, 'release').inode)
   }
 
@@ -417,7 +420,7 @@ export class MemoryVfs implements Vfs {
   fallocate(
     handle: HandleId,
     range: { readonly mode: number; readonly offset: number; readonly length: number }
-  ): MaybePromise<void> {
+  ): void {
     const { mode, offset, length } = range
     const { inode, flags } = this.#file(handle, 'fallocate')
     if (offset < 0 || length <= 0) throw new FsError('EINVAL', 'fallocate')
@@ -452,7 +455,7 @@ export class MemoryVfs implements Vfs {
     from: { readonly handle: HandleId; readonly offset: number },
     to: { readonly handle: HandleId; readonly offset: number },
     length: number
-  ): MaybePromise<number> {
+  ): number {
     const source = this.#file(from.handle, 'copyFileRange')
     const target = this.#file(to.handle, 'copyFileRange')
     const appends = (target.flags & O_APPEND) !== 0

@@ -20,8 +20,22 @@ import {
   S_IFSOCK
 } from '../../src/fs/vfs.ts'
 
-/** A place: a path of directory names and a last name, from the root or from a held inode. */
-export interface CommandPlace {
+/**
+ * A place: the n-th name that the tree has at that moment, or a path of directory names and a
+ * last name, from the root or from a held inode.
+ */
+export type CommandPlace = ExistingPlace | PathPlace
+
+/** The n-th of the names in the tree, in a fixed order, modulo how many there are. */
+export interface ExistingPlace {
+  /** Which. */
+  readonly nth: number
+  /** Of which names: those of directories, of regular files, or of all. */
+  readonly among: 'directories' | 'files' | 'all'
+}
+
+/** A path, whether or not there is something. */
+export interface PathPlace {
   /** Below {@link HELD_FROM} the root, else a held inode. */
   readonly base: number
   /** The directories on the way. */
@@ -30,7 +44,7 @@ export interface CommandPlace {
   readonly name: string
 }
 
-/** From this number on, {@link CommandPlace.base} means a held inode. */
+/** From this number on, {@link PathPlace.base} means a held inode. */
 export const HELD_FROM = 12
 
 /** What setattr is asked to change. */
@@ -157,17 +171,37 @@ const KIB = 1024
 const LONG = 'x'.repeat(254)
 
 const index = fc.nat(63)
-const name = fc.oneof(
-  { weight: 30, arbitrary: fc.constantFrom('a', 'b', 'c', 'd', 'e') },
-  { weight: 3, arbitrary: fc.constantFrom('A', '\xff\xfe', '\xc3\xa4', `${LONG}y`) },
-  { weight: 1, arbitrary: fc.constantFrom(`${LONG}yz`) }
+// Few names, so that steps meet: some mostly for files, some mostly for directories, which are
+// the ones that paths lead through.
+const rare = fc.constantFrom('A', '\xff\xfe', '\xc3\xa4', `${LONG}y`, `${LONG}yz`)
+const fileName = fc.constantFrom('a', 'b', 'c')
+const directoryName = fc.constantFrom('d', 'e')
+const directories = fc.oneof(
+  { weight: 4, arbitrary: fc.constant<string[]>([]) },
+  { weight: 3, arbitrary: fc.constantFrom(['d'], ['e'], ['d', 'e']) },
+  { weight: 1, arbitrary: fc.array(fc.constantFrom('a', 'd', 'e'), { maxLength: 3 }) }
 )
-const directories = fc.array(fc.constantFrom('a', 'b', 'c'), { maxLength: 2 })
-const place: fc.Arbitrary<CommandPlace> = fc.record({
-  base: fc.nat(HELD_FROM + 1),
-  path: directories,
-  name
-})
+const pathOf = (files: number, folders: number): fc.Arbitrary<PathPlace> =>
+  fc.record({
+    base: fc.nat(HELD_FROM + 1),
+    path: directories,
+    name: fc.oneof(
+      { weight: files, arbitrary: fileName },
+      { weight: folders, arbitrary: directoryName },
+      { weight: 1, arbitrary: rare }
+    )
+  })
+const existing = (among: ExistingPlace['among']): fc.Arbitrary<ExistingPlace> =>
+  fc.record({ nth: index, among: fc.constant(among) })
+const mostly = (one: fc.Arbitrary<CommandPlace>, other: fc.Arbitrary<CommandPlace>) =>
+  fc.oneof({ weight: 4, arbitrary: one }, { weight: 1, arbitrary: other })
+
+const newFile = mostly(pathOf(30, 2), existing('all'))
+const newDirectory = mostly(pathOf(2, 30), existing('all'))
+const something = mostly(existing('all'), pathOf(20, 12))
+const someFile = mostly(existing('files'), something)
+const someDirectory = mostly(existing('directories'), something)
+const anywhere = fc.oneof(pathOf(20, 12), existing('all'))
 const access = fc.constantFrom(O_RDWR, O_RDWR, O_RDWR, O_RDONLY, O_WRONLY)
 const flags = fc
   .tuple(access, fc.constantFrom(0, 0, 0, 0, O_APPEND, O_TRUNC, O_APPEND | O_TRUNC))
@@ -186,19 +220,28 @@ const length = fc.oneof(
   { weight: 4, arbitrary: fc.nat(150 * KIB) }
 )
 const seconds = fc.constantFrom('now' as const, 0, -1, -2_147_483_649, 4_294_967_296, 1_700_000_000)
-const changes: fc.Arbitrary<CommandChanges> = fc.record(
+const owners = {
+  mode,
+  uid: fc.constantFrom(0, 1000, 4_294_967_294),
+  gid: fc.constantFrom(0, 1000, 65_536)
+}
+const times = { atime: seconds, mtime: seconds }
+const size = fc.oneof(
+  { weight: 8, arbitrary: offset },
+  { weight: 1, arbitrary: fc.constantFrom(-1, 2 ** 60) }
+)
+const killPrivileges = fc.constant(true)
+const changes: fc.Arbitrary<CommandChanges> = fc.oneof(
+  { weight: 3, arbitrary: fc.record({ ...owners, ...times }, { requiredKeys: [] }) },
+  { weight: 3, arbitrary: fc.record({ size, killPrivileges }, { requiredKeys: ['size'] }) },
   {
-    mode,
-    uid: fc.constantFrom(0, 1000, 4_294_967_294),
-    gid: fc.constantFrom(0, 1000, 65_536),
-    size: fc.oneof(offset, fc.constantFrom(-1, 2 ** 60)),
-    atime: seconds,
-    mtime: seconds,
-    killPrivileges: fc.constant(true)
-  },
-  { requiredKeys: [] }
+    weight: 1,
+    arbitrary: fc.record({ ...owners, ...times, size, killPrivileges }, { requiredKeys: [] })
+  }
 )
 const xattr = fc.constantFrom(
+  'user.a',
+  'user.a',
   'user.a',
   'user.a',
   'user.b',
@@ -208,46 +251,50 @@ const xattr = fc.constantFrom(
   'system.posix_acl_access',
   'user.'
 )
-const at = { at: place }
 
-const arbitraries: readonly (readonly [number, fc.Arbitrary<VfsCommand>])[] = [
-  [6, fc.record({ kind: fc.constantFrom('lookup', 'readlink', 'list'), ...at })],
-  [6, fc.record({ kind: fc.constantFrom('unlink', 'rmdir'), ...at })],
-  [3, fc.record({ kind: fc.constant('hold'), ...at })],
-  [9, fc.record({ kind: fc.constant('mkdir'), ...at, mode })],
+type Weighted = readonly [weight: number, steps: fc.Arbitrary<VfsCommand>]
+
+const arbitraries: readonly Weighted[] = [
+  [6, fc.record({ kind: fc.constantFrom('lookup', 'readlink', 'list'), at: something })],
+  [6, fc.record({ kind: fc.constantFrom('unlink', 'rmdir'), at: something })],
+  [3, fc.record({ kind: fc.constant('hold'), at: something })],
+  [9, fc.record({ kind: fc.constant('mkdir'), at: newDirectory, mode })],
   [
     2,
     fc.record({
       kind: fc.constant('mknod'),
-      ...at,
+      at: newFile,
       mode: fc
         .tuple(fc.constantFrom(S_IFREG, S_IFIFO, S_IFSOCK, S_IFCHR, S_IFBLK), mode)
         .map(([type, bits]) => type | bits)
     })
   ],
-  [2, fc.record({ kind: fc.constant('symlink'), ...at, length: fc.constantFrom(1, 9, 4095) })],
-  [4, fc.record({ kind: fc.constant('link'), from: place, to: place })],
-  [2, fc.record({ kind: fc.constant('link held'), held: index, to: place })],
   [
-    12,
+    2,
+    fc.record({ kind: fc.constant('symlink'), at: newFile, length: fc.constantFrom(1, 9, 4095) })
+  ],
+  [4, fc.record({ kind: fc.constant('link'), from: someFile, to: newFile })],
+  [2, fc.record({ kind: fc.constant('link held'), held: index, to: newFile })],
+  ...[something, someFile, someDirectory].map((from): Weighted => [
+    4,
     fc.record({
       kind: fc.constant('rename'),
-      from: place,
-      to: place,
+      from,
+      to: anywhere,
       mode: fc.constantFrom('replace', 'replace', 'replace', 'noreplace', 'exchange')
     })
-  ],
-  [14, fc.record({ kind: fc.constant('create'), ...at, flags, mode })],
+  ]),
+  [14, fc.record({ kind: fc.constant('create'), at: newFile, flags, mode })],
   [
     2,
     fc.record({
       kind: fc.constant('tmpfile'),
-      ...at,
+      at: anywhere,
       flags: fc.constantFrom(O_RDWR, O_RDWR | O_EXCL),
       mode
     })
   ],
-  [6, fc.record({ kind: fc.constant('open'), ...at, flags, mode })],
+  [6, fc.record({ kind: fc.constant('open'), at: someFile, flags, mode })],
   [2, fc.record({ kind: fc.constant('open held'), held: index, flags })],
   [
     26,
@@ -298,21 +345,21 @@ const arbitraries: readonly (readonly [number, fc.Arbitrary<VfsCommand>])[] = [
       length
     })
   ],
-  [9, fc.record({ kind: fc.constant('setattr'), ...at, changes })],
+  [9, fc.record({ kind: fc.constant('setattr'), at: something, changes })],
   [2, fc.record({ kind: fc.constant('setattr held'), held: index, changes })],
   [
-    4,
+    7,
     fc.record({
       kind: fc.constant('setxattr'),
-      ...at,
+      at: something,
       xattr,
       length: fc.constantFrom(0, 1, 100, 65_536),
-      mode: fc.constantFrom('set', 'set', 'create', 'replace')
+      mode: fc.constantFrom('set', 'create', 'replace')
     })
   ],
-  [3, fc.record({ kind: fc.constantFrom('getxattr', 'removexattr'), ...at, xattr })],
+  [3, fc.record({ kind: fc.constantFrom('getxattr', 'removexattr'), at: something, xattr })],
   [3, fc.record({ kind: fc.constantFrom('forget held', 'getattr held'), held: index })],
-  [2, fc.record({ kind: fc.constant('opendir'), ...at })],
+  [2, fc.record({ kind: fc.constant('opendir'), at: someDirectory })],
   [
     4,
     fc.record({

@@ -54,6 +54,8 @@ export interface CompareOptions {
   readonly checkEverySteps?: number
   /** How long a call may take in real time before it counts as hung; 20 s by default. */
   readonly callMsMax?: number
+  /** Whether a failing history is made shorter before it is reported. True by default. */
+  readonly shrink?: boolean
   /** fast-check's `path` of a failure, to begin with that very history. */
   readonly path?: string
 }
@@ -69,6 +71,7 @@ export async function compareOnRandomHistories(options: CompareOptions): Promise
   await fc.assert(property, {
     numRuns: options.runs,
     seed: options.seed,
+    endOnFailure: options.shrink === false,
     ...(options.path === undefined ? {} : { path: options.path })
   })
 }
@@ -76,7 +79,7 @@ export async function compareOnRandomHistories(options: CompareOptions): Promise
 /** Does one history on both and compares: for a history that was found and is kept. */
 export async function compareOn(
   history: readonly VfsCommand[],
-  options: Omit<CompareOptions, 'runs' | 'seed' | 'steps' | 'path'>
+  options: Omit<CompareOptions, 'runs' | 'seed' | 'steps' | 'path' | 'shrink'>
 ): Promise<void> {
   const clock = new VirtualClock()
   const model = new MemoryVfs({ clock, uid: 0, gid: 0 })

@@ -6,6 +6,9 @@
  */
 import {
   O_RDONLY,
+  ROOT_INODE,
+  S_IFDIR,
+  S_IFREG,
   type AttributeChanges,
   type HandleId,
   type InodeNumber,
@@ -20,8 +23,10 @@ import {
   type CommandChanges,
   type CommandPlace,
   type DirectoryCommand,
+  type ExistingPlace,
   type HandleCommand,
   type HeldCommand,
+  type PathPlace,
   type PlaceCommand,
   type TwoPlacesCommand,
   type VfsCommand
@@ -45,6 +50,9 @@ const OPEN_MAX = 12
 /** How much is read at once when a range is looked at for zeros. */
 const CHUNK_BYTES = 1024 * 1024
 
+/** Where nothing is, for a tree without names. */
+const NO_PLACE: PathPlace = { base: 0, path: [], name: 'a' }
+
 const opaque = () => 'opened'
 
 interface OpenFile {
@@ -67,6 +75,7 @@ export class VfsHistory {
   #directories: OpenDirectory[] = []
   #held: Twin<InodeNumber>[] = []
   #later: Promise<unknown>[] = []
+  readonly #paths = new Map<CommandPlace, PathPlace>()
 
   /** @param options - `reopen` closes the subject and opens it again; without it such steps do nothing */
   constructor(options: {
@@ -81,6 +90,11 @@ export class VfsHistory {
 
   /** Does one step on both and compares the answers. @throws {VfsMismatch} */
   async apply(command: VfsCommand): Promise<void> {
+    this.#paths.clear()
+    for (const key of ['at', 'from', 'to'] as const) {
+      const place: unknown = Reflect.get(command, key)
+      if (typeof place === 'object') this.#path(place as CommandPlace)
+    }
     if ('at' in command) return this.#applyAt(command)
     if ('from' in command) return this.#applyToTwo(command)
     if ('held' in command) return this.#applyToHeld(command)
@@ -421,10 +435,21 @@ export class VfsHistory {
   }
 
   #place(side: Side, place: CommandPlace): Place {
-    const held = place.base < HELD_FROM ? undefined : pick(this.#held, place.base - HELD_FROM)
+    const at = this.#path(place)
+    const held = at.base < HELD_FROM ? undefined : pick(this.#held, at.base - HELD_FROM)
     let parent = side.of(held ?? ROOT_TWIN)
-    for (const name of place.path) parent = side.vfs.lookup({ parent, name: name as Name }).ino
-    return { parent, name: place.name as Name }
+    for (const name of at.path) parent = side.vfs.lookup({ parent, name: name as Name }).ino
+    return { parent, name: at.name as Name }
+  }
+
+  /** The path of a place. Found once a step, before either side is changed by it. */
+  #path(place: CommandPlace): PathPlace {
+    if (!('nth' in place)) return place
+    const known = this.#paths.get(place)
+    if (known) return known
+    const found = pick(placesOf(this.#twins.model, place.among), place.nth) ?? NO_PLACE
+    this.#paths.set(place, found)
+    return found
   }
 
   #inode(side: Side, place: CommandPlace): InodeNumber {
@@ -434,6 +459,22 @@ export class VfsHistory {
 
 function pick<T>(from: readonly T[], number: number): T | undefined {
   return from[number % Math.max(1, from.length)]
+}
+
+/** Every name in a tree, sorted within its directory. */
+function placesOf(vfs: Vfs, among: ExistingPlace['among']): readonly PathPlace[] {
+  const places: PathPlace[] = []
+  const walk = (ino: InodeNumber, path: readonly string[]): void => {
+    for (const [name, row] of [...listing(vfs, ino)].toSorted()) {
+      if (name === '.' || name === '..') continue
+      const isWanted =
+        among === 'all' || (among === 'files' ? row.type === S_IFREG : row.type === S_IFDIR)
+      if (isWanted) places.push({ base: 0, path, name })
+      if (row.type === S_IFDIR) walk(row.ino, [...path, name])
+    }
+  }
+  walk(ROOT_INODE, [])
+  return places
 }
 
 function newlyOpened(handle: Twin<HandleId>): OpenDirectory {

@@ -10,15 +10,16 @@
 /** Each third-party package and the one file that may import it. */
 const HOMES = {
   'sodium-native': 'src/crypto/sodium.ts',
-  'hypercore-crypto': 'src/crypto/sodium.ts',
+  'bip39-mnemonic': 'src/crypto/recovery-words.ts',
   'keet-identity-key': 'src/crypto/identity.ts',
   lmdb: 'src/sync/lmdb-key-value-store.ts',
-  hypercore: 'src/replication/hypercore-log.ts',
-  corestore: 'src/replication/hypercore-store.ts',
-  'hypercore-storage': 'src/replication/hypercore-store.ts',
-  b4a: 'src/replication/hypercore-log.ts',
-  'fuse-native': 'src/fs/fuse-native/fuse-native.ts',
-  commander: 'bin/grove.ts'
+  hypercore: 'src/replication/core-slot.ts',
+  'hypercore-crypto': 'src/replication/core-slot.ts',
+  corestore: 'src/replication/log-home.ts',
+  'hypercore-storage': 'src/replication/log-home.ts',
+  'fuse-native': 'src/fs/fuse/fuse-native-driver.ts',
+  commander: 'bin/grove.ts',
+  'fs-native-extensions': 'bin/home-lock.ts'
 }
 
 /** Each room and the rooms it may import besides itself. `bin` may import them all. */

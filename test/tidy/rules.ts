@@ -36,6 +36,7 @@ const IMPURE: Readonly<Record<string, string>> = {
 }
 
 const BANNED_GLOBALS: Readonly<Record<string, string>> = {
+  Buffer: 'use Uint8Array',
   Date: 'pass a Clock',
   performance: 'pass a Clock',
   setTimeout: 'pass a Clock and use after()',
@@ -131,7 +132,7 @@ export const RULES: readonly TidyRule[] = [
   {
     name: 'no path of one machine',
     appliesTo: path => path !== SELF,
-    find: file => matches(file, /(?<![\w.~*)}\]])\/(work|root|tmp|home)\//),
+    find: file => matches(file, /(?<![\w.~*)}\]])\/(work|root|tmp|home)\/[\w.$-]/),
     planted: { path: 'README.md', text: 'cd /work/main\n' }
   }
 ]

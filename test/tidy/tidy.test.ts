@@ -3,7 +3,7 @@
  */
 import { readdirSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { join, relative, resolve, sep } from 'node:path'
+import { join, posix, relative, resolve, sep } from 'node:path'
 import t from 'tap'
 import { hasBehaviour, RULES, TESTED_ELSEWHERE, testPathOf, type TidyFile } from './rules.ts'
 
@@ -40,13 +40,18 @@ for (const rule of RULES)
     t.strictSame(found, [])
   })
 
-t.test('a test file imports the file it is named after', async t => {
+t.test('a test file imports what it is named after, itself or through its support', async t => {
   for (const file of files) {
     if (!file.path.startsWith('src/') || !hasBehaviour(file)) continue
-    const test = byPath.get(TESTED_ELSEWHERE[file.path]?.test ?? testPathOf(file.path))
-    if (test === undefined) continue
-    const name = file.path.slice(file.path.lastIndexOf('/') + 1)
-    t.match(test.text, `/${name}'`, `${test.path} imports ${name}`)
+    const test = TESTED_ELSEWHERE[file.path]?.test ?? testPathOf(file.path)
+    if (byPath.has(test)) t.ok(reaches(test, file.path), `${test} imports ${file.path}`)
+  }
+})
+
+t.test('an exception to the rule of one test a file is still needed', async t => {
+  for (const path of Object.keys(TESTED_ELSEWHERE)) {
+    t.ok(byPath.has(path), `${path} exists`)
+    t.notOk(byPath.has(testPathOf(path)), `${path} has no test of its own`)
   }
 })
 
@@ -78,6 +83,18 @@ function readRepository(): TidyFile[] {
     .map(path => ({ path: relative(ROOT, path).split(sep).join('/'), absolute: path }))
     .filter(({ path }) => !GENERATED.test(path))
     .map(({ path, absolute }) => ({ path, text: readFileSync(absolute, 'utf8') }))
+}
+
+/** Whether a test imports a source file, following the other files of test/. */
+function reaches(test: string, source: string): boolean {
+  const seen = new Set([test])
+  for (const path of seen) {
+    if (path === source) return true
+    const file = path.startsWith('test/') ? byPath.get(path) : undefined
+    for (const [, target = ''] of file?.text.matchAll(/'(\.{1,2}\/[^'\n]+)'/g) ?? [])
+      seen.add(posix.join(posix.dirname(path), target))
+  }
+  return false
 }
 
 function listFiles(directory: string): string[] {

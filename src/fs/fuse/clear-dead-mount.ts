@@ -21,8 +21,10 @@ export const PROBE_MS_MAX = 5000
 
 /** Links that are followed on the way to a mount point. */
 const LINKS_MAX = 40
-/** Flags of umount2(2): detach at once, and never follow a link. */
-const DETACH_NOFOLLOW = 2 | 8
+/** Flags of umount2(2). */
+const MNT_FORCE = 1
+const MNT_DETACH = 2
+const UMOUNT_NOFOLLOW = 8
 
 /**
  * What was found.
@@ -49,9 +51,10 @@ export async function clearDeadMount(
   const mount = await mountAt(path)
   if (mount === undefined || !isGroveMount(mount)) return 'none'
   const answer = await probe(path, options.probeMsMax ?? PROBE_MS_MAX)
-  if (answer === 'unresponsive' && options.abortUnresponsive === true) await abort(mount)
-  else if (answer !== 'dead') return answer
-  await detach(path)
+  const aborts = answer === 'unresponsive' && options.abortUnresponsive === true
+  if (answer !== 'dead' && !aborts) return answer
+  if (process.geteuid?.() === 0) await detachAsRoot(path)
+  else await detachAsUser(mount, aborts)
   return 'cleared'
 }
 
@@ -88,7 +91,26 @@ async function probe(path: string, timeoutMs: number): Promise<'live' | 'dead' |
   })
 }
 
-/** Ends the connection of a mount: what waits for it gets an error, and it is dead from now on. */
+/** Ends the connection, so that what waits for it gets an error, and detaches the mount. */
+async function detachAsRoot(path: string): Promise<void> {
+  const failed = -(await loadFuseAddon().unmount(path, MNT_FORCE | MNT_DETACH | UMOUNT_NOFOLLOW))
+  // EINVAL: somebody else was faster.
+  if (failed === 0 || failed === constants.errno.EINVAL) return
+  throw new MountError('FAILED', `the dead mount ${path} stays: errno ${failed}; umount -l it`)
+}
+
+async function detachAsUser(mount: MountEntry, aborts: boolean): Promise<void> {
+  if (aborts) await abort(mount)
+  const path = mount.directory
+  const program = await findFusermount()
+  if (program === undefined)
+    throw new MountError('NO_HELPER', 'fusermount3 is missing: apt-get install fuse3')
+  const { succeeded, message } = await runFusermount(program, ['-uz', '--', path])
+  if (!succeeded && (await mountAt(path)) !== undefined)
+    throw new MountError('FAILED', `the dead mount ${path} stays: ${message}`)
+}
+
+/** Ends the connection: its owner may, where the control file system is mounted. */
 async function abort(mount: MountEntry): Promise<void> {
   const [, minor = ''] = mount.device.split(':')
   const control = `/sys/fs/fuse/connections/${minor}/abort`
@@ -96,19 +118,4 @@ async function abort(mount: MountEntry): Promise<void> {
     const message = `${mount.directory} does not answer and cannot be aborted (${control})`
     throw new MountError('FAILED', message, { cause })
   })
-}
-
-async function detach(path: string): Promise<void> {
-  if (process.geteuid?.() === 0) {
-    const failed = -(await loadFuseAddon().unmount(path, DETACH_NOFOLLOW))
-    // EINVAL: somebody else was faster.
-    if (failed === 0 || failed === constants.errno.EINVAL) return
-    throw new MountError('FAILED', `the dead mount ${path} stays: errno ${failed}; umount -l it`)
-  }
-  const program = await findFusermount()
-  if (program === undefined)
-    throw new MountError('NO_HELPER', 'fusermount3 is missing: apt-get install fuse3')
-  const { succeeded, message } = await runFusermount(program, ['-uz', '--', path])
-  if (!succeeded && (await mountAt(path)) !== undefined)
-    throw new MountError('FAILED', `the dead mount ${path} stays: ${message}`)
 }

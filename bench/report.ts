@@ -7,6 +7,9 @@ import type { Answer } from './measure.ts'
 import type { Goal, Scale } from './question.ts'
 import { SUBJECT_NAMES, type SubjectName } from './subject.ts'
 
+/** Quartiles further apart than this make a figure unsteady. */
+export const SPREAD_MAX = 1.5
+
 /** Where and how a run was made. */
 export interface Circumstances {
   /** The day, as YYYY-MM-DD. */
@@ -30,6 +33,16 @@ export function median(numbers: readonly number[]): number {
   const upper = sorted[Math.floor(sorted.length / 2)] ?? Number.NaN
   const lower = sorted[Math.ceil(sorted.length / 2) - 1] ?? Number.NaN
   return (lower + upper) / 2
+}
+
+/**
+ * How far the rounds lie apart: the third quartile as a multiple of the first. Near 1 the machine
+ * was quiet.
+ */
+export function spread(numbers: readonly number[]): number {
+  const sorted = numbers.toSorted((left, right) => left - right)
+  const at = (part: number): number => sorted[Math.round(part * (sorted.length - 1))] ?? Number.NaN
+  return at(0.75) / at(0.25)
 }
 
 /** How fast one subject is as a multiple of another, or undefined where one was not measured. */
@@ -73,7 +86,19 @@ export function renderMarkdown(answers: readonly Answer[], facts: Circumstances)
       met === undefined ? '' : met ? 'yes' : 'no'
     ]
   })
-  return [...renderFacts(facts), '', ...renderTable([head, ...rows]), ''].join('\n')
+  const unsteady = renderUnsteady(answers)
+  return [...renderFacts(facts), '', ...renderTable([head, ...rows]), '', ...unsteady].join('\n')
+}
+
+/** Names the figures that the rounds do not agree on, so that nobody builds on them. */
+function renderUnsteady(answers: readonly Answer[]): string[] {
+  const names = answers.flatMap(({ question, seconds }) =>
+    SUBJECT_NAMES.filter(name => spread(seconds[name] ?? [1]) > SPREAD_MAX).map(
+      name => `${question.title} (${name})`
+    )
+  )
+  if (names.length === 0) return []
+  return [`Unsteady, with quartiles more than ${SPREAD_MAX} × apart: ${names.join(', ')}.`, '']
 }
 
 function renderFacts(facts: Circumstances): string[] {

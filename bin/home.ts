@@ -8,7 +8,10 @@
  * lock           locked by the one process that works here; says which and where it listens
  * daemon.sock    the daemon's API, unless the path is too long for a socket
  * daemon.log     what the daemon has to say; no names, no keys
+ * epochs.json    which log epochs there are
+ * last-run.json  whether the last run ended cleanly (src/replication/clean-mark.ts)
  * logs/          the signed logs
+ * index-opening  there while the index is being opened
  * index/         the index, rebuilt from the logs whenever it is lost
  * ```
  *
@@ -17,7 +20,7 @@
  *
  * @module
  */
-import { chmod, mkdir, readFile, readdir, unlink } from 'node:fs/promises'
+import { chmod, mkdir, readFile, readdir, rm, unlink } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { isAbsolute, join } from 'node:path'
 import { KEY_FILE_BYTES_MAX } from '../src/crypto/key-file.ts'
@@ -83,6 +86,14 @@ export class Home {
   /** The folder of the index. */
   get indexDirectory(): string {
     return join(this.directory, 'index')
+  }
+  /** There while the index is being opened. */
+  get indexMarkFile(): string {
+    return join(this.directory, 'index-opening')
+  }
+  /** Which log epochs there are. */
+  get epochsFile(): string {
+    return join(this.directory, 'epochs.json')
   }
   get #formatFile(): string {
     return join(this.directory, 'format')
@@ -155,6 +166,17 @@ export class Home {
         cause: error
       })
     }
+  }
+
+  /**
+   * Removes logs and index of an `init` that did not get as far as its key file; nobody can read
+   * them any more.
+   */
+  async clearUnfinished(): Promise<void> {
+    if ((await this.#names()).includes('key'))
+      throw new GroveError('ALREADY_INITIALISED', `${this.directory} already holds a drive`)
+    for (const path of [this.epochsFile, this.logsDirectory, this.indexDirectory])
+      await rm(path, { recursive: true, force: true })
   }
 
   /** Takes back {@link Home.createKeyFile}, for an `init` that could not show the words. */

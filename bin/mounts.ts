@@ -12,7 +12,9 @@ import { MountError } from '../src/fs/fuse/mount.ts'
 import type { MountRequest, MountedStatus } from './api.ts'
 import type { DaemonLog } from './daemon-log.ts'
 import { GroveError } from './grove-error.ts'
+import { occupiedError } from './occupied-error.ts'
 import { prepareMountDirectory } from './mount-directory.ts'
+import { resolveOutsideMounts } from './resolve-outside-mounts.ts'
 import type { ServedDrive, ServedVfs } from './served-drive.ts'
 
 /** How long an unmounted folder that programs still use is served on, in milliseconds. */
@@ -108,15 +110,8 @@ export class Mounts {
   }
 
   async #mount(request: MountRequest): Promise<MountedStatus> {
+    if (this.#mounted !== undefined) return this.#alreadyMounted(this.#mounted, request)
     const { path, mounted } = await prepareMountDirectory(request.directory, this.#home)
-    if (this.#mounted !== undefined) {
-      const { status } = this.#mounted
-      if (status.directory === path) return { ...status, already: true }
-      throw new GroveError(
-        'BUSY',
-        `this drive is already mounted at ${status.directory} by process ${process.pid}; run \`grove unmount\` first`
-      )
-    }
     if (mounted) await this.#clear(path)
     const { readOnly, allowOther } = request
     const files = await this.#drive.openVfs({ readOnly })
@@ -133,6 +128,15 @@ export class Mounts {
       await files.close()
       throw error
     }
+  }
+
+  async #alreadyMounted({ status }: Mounted, { directory }: MountRequest): Promise<MountedStatus> {
+    const { path } = await resolveOutsideMounts(directory)
+    if (status.directory === path) return { ...status, already: true }
+    throw new GroveError(
+      'BUSY',
+      `this drive is already mounted at ${status.directory} by process ${process.pid}; run \`grove unmount\` first`
+    )
   }
 
   async #clear(path: string): Promise<void> {
@@ -225,16 +229,6 @@ export class Mounts {
     this.#turn = done.catch(() => undefined)
     return done
   }
-}
-
-/** Why a folder that another daemon serves cannot be had. */
-export function occupiedError(directory: string, found: 'live' | 'unresponsive'): GroveError {
-  return new GroveError(
-    'BUSY',
-    found === 'live'
-      ? `the drive of another home is mounted at ${directory}; choose another folder, or unmount it with GROVE_HOME set to that home`
-      : `the drive mounted at ${directory} does not answer; end the process that serves it, and try again`
-  )
 }
 
 function busyError(directory: string, cause: unknown): GroveError {

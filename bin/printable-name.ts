@@ -33,8 +33,8 @@ export function jsonName(bytes: string): JsonName {
   return { path: buffer.toString('utf8'), pathHex: buffer.toString('hex') }
 }
 
-/** C0, DEL, C1, and the marks that reorder or hide text. */
-const CONTROL = /[\u0000-\u001F\u007F-\u009F\u200E\u200F\u202A-\u202E\u2066-\u2069]/g
+/** What moves the cursor, and the marks that reorder text. */
+const CONTROL = /[\p{Cc}\p{Bidi_Control}]/gu
 
 function hex(character: string): string {
   const code = character.codePointAt(0) ?? 0

@@ -6,11 +6,11 @@
 import { hostname } from 'node:os'
 import { encodeKeyFile } from '../../src/crypto/key-file.ts'
 import { writeResult, type Command, type Context, type Input } from '../command.ts'
+import { DaemonLog } from '../daemon-log.ts'
 import { GroveError } from '../grove-error.ts'
 import { Home } from '../home.ts'
 import { HomeLock } from '../home-lock.ts'
 import { checkDeviceName, defaultDeviceName, makeNewDrive, type NewDrive } from '../new-drive.ts'
-import { recordNewDrive } from '../open-drive.ts'
 import { chooseNewPassphrase, hasPassphraseFile } from '../passphrase.ts'
 import { SystemClock } from '../system-clock.ts'
 import { systemRandom } from '../system-random.ts'
@@ -76,7 +76,11 @@ async function create(
 ): Promise<void> {
   const { home, deviceName, passphrase } = options
   const drive = await makeNewDrive({ deviceName, random: systemRandom, clock: new SystemClock() })
-  await recordNewDrive(home, drive)
+  const { recordNewDrive } = await import('../open-drive.ts')
+  const log = new DaemonLog(home.logFile)
+  log.write('grove init')
+  await recordNewDrive({ home, keys: drive.content, log }, drive.firstOperations)
+  log.close()
   const bytes = await encodeKeyFile(drive.content, {
     random: systemRandom,
     ...(passphrase !== undefined && { passphrase })

@@ -5,7 +5,7 @@
  */
 import { homedir } from 'node:os'
 import { join } from 'node:path'
-import { decodeKeyFile, type KeyFileContent } from '../../src/crypto/key-file.ts'
+import { decodeKeyFile } from '../../src/crypto/key-file.ts'
 import { DRIVER_CHOICES, type DriverChoice, type MountRequest, type MountedStatus } from '../api.ts'
 import { ApiClient } from '../api-client.ts'
 import { writeResult, type Command, type Context, type Input } from '../command.ts'
@@ -14,10 +14,8 @@ import { Home } from '../home.ts'
 import { launchDaemon } from '../launch-daemon.ts'
 import { Launcher } from '../launcher.ts'
 import { resolveOutsideMounts } from '../resolve-outside-mounts.ts'
-import { mountTools } from '../mount-tools.ts'
-import { openDrive } from '../open-drive.ts'
 import { ProgressBar } from '../progress-bar.ts'
-import { runDaemon } from '../run-daemon.ts'
+import { runDaemon, type RunOptions } from '../run-daemon.ts'
 import { packKeys, unlockKeys } from '../unlock-keys.ts'
 
 /** See the module. */
@@ -91,9 +89,9 @@ async function runLaunched(context: Context, home: Home, request: MountRequest):
     const keys = await decodeKeyFile(packed)
     packed.fill(0)
     return await runDaemon({
-      ...daemonOptions(context, { home, request, keys }),
+      ...(await daemonOptions(context, { home, request, keys })),
       endsWithMount: false,
-      onProgress: progress => launcher.tell({ kind: 'progress', progress }),
+      onProgress: progress => void launcher.tell({ kind: 'progress', progress }),
       onMounted: async mounted => {
         await launcher.tell({ kind: 'mounted', mounted })
         launcher.leave()
@@ -113,7 +111,7 @@ async function runHere(context: Context, home: Home, request: MountRequest): Pro
   const bar = new ProgressBar(context.stderr, 'Reading the logs')
   try {
     return await runDaemon({
-      ...daemonOptions(context, { home, request, keys }),
+      ...(await daemonOptions(context, { home, request, keys })),
       endsWithMount: true,
       echo: line => context.stderr.write(line),
       onProgress: bar.update.bind(bar),
@@ -127,11 +125,14 @@ async function runHere(context: Context, home: Home, request: MountRequest): Pro
   }
 }
 
-function daemonOptions(
+/** Only a process that serves a drive loads what serves it. */
+async function daemonOptions(
   context: Context,
-  parts: { readonly home: Home; readonly request: MountRequest; readonly keys: KeyFileContent }
-) {
+  parts: Pick<RunOptions, 'home' | 'request' | 'keys'>
+): Promise<Omit<RunOptions, 'endsWithMount' | 'onProgress' | 'onMounted'>> {
   const { environment, signal } = context
+  const { openDrive } = await import('../open-drive.ts')
+  const { mountTools } = await import('../mount-tools.ts')
   return { ...parts, environment, signal, openDrive, tools: mountTools }
 }
 

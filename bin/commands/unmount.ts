@@ -8,8 +8,7 @@ import { writeResult, type Command, type Context, type Input } from '../command.
 import { GroveError } from '../grove-error.ts'
 import { Home } from '../home.ts'
 import { resolveOutsideMounts } from '../resolve-outside-mounts.ts'
-import { mountTools } from '../mount-tools.ts'
-import { occupiedError } from '../mounts.ts'
+import { occupiedError } from '../occupied-error.ts'
 
 /** See the module. */
 export const unmountCommand: Command = {
@@ -51,6 +50,7 @@ async function clearDead(directory: string | undefined): Promise<readonly string
       'NOT_RUNNING',
       'no daemon is running for this home; to clear what a killed one left, name the folder'
     )
+  const { mountTools } = await import('../mount-tools.ts')
   const found = await mountTools.clearDeadMount(directory)
   if (found === 'live' || found === 'unresponsive') throw occupiedError(directory, found)
   return found === 'cleared' ? [directory] : []

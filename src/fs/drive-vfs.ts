@@ -10,6 +10,7 @@
 import type { Clock, Timestamp } from '../sync/clock.ts'
 import type { InodeRecord, LinkRecord } from '../sync/inode-record.ts'
 import { TARGET_BYTES_MAX, type Name, type NodeKind, type Operation } from '../sync/operation.ts'
+import { PENDING_BYTES_MAX } from '../sync/committer.ts'
 import type { Replica } from '../sync/replica.ts'
 import { SyncError } from '../sync/sync-error.ts'
 import { asFsError } from './as-fs-error.ts'
@@ -106,9 +107,11 @@ export class DriveVfs implements Vfs {
     return this.#content.unflushedBytes
   }
 
-  /** Makes operations of all that was written. The replica stays open. */
+  /** Makes operations of all that was written; open files without a name go. The replica stays open. */
   close(): void {
     this.#content.flushAll()
+    this.#replica.isOpen = () => false
+    this.#replica.index.purgeOrphans(this.#clock.now().sec)
   }
 
   // Inodes
@@ -597,6 +600,7 @@ export class DriveVfs implements Vfs {
       if (this.#readOnly) throw new FsError('EROFS', operation)
       const { failureCode, pendingBytes } = this.#replica
       if (failureCode === 'NO_SPACE') throw new FsError('ENOSPC', operation)
+      if (failureCode && pendingBytes > PENDING_BYTES_MAX) throw new FsError('EIO', operation)
       if (bytes > 0) this.#space.take(bytes, pendingBytes, operation)
       return body()
     })
@@ -741,6 +745,8 @@ export class DriveVfs implements Vfs {
 
   /** Executes a change of one inode; of one without a name it is not recorded. */
   #changeInode(ino: number, change: InodeChange, time: Timestamp): void {
+    // Earlier than this change, and recorded later, a write would set the ctime back.
+    this.#content.flush(ino)
     const record = this.#inode(ino, change.type)
     const { id: inode, version: base } = record
     this.#replica.execute({ ...change, inode, base, time }, { recorded: !isNameless(record) })

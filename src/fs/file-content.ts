@@ -24,6 +24,8 @@ export const INLINE_FILE_BYTES_MAX = 4096
 export const INLINE_WRITE_BYTES_MAX = 512
 /** How long written bytes may gather before they are committed. */
 export const FLUSH_DELAY_MS = 200
+/** So many files may gather written bytes at once; one more and all are flushed. */
+export const RUNS_MAX = 512
 /** How far a sequential reader is read ahead of, in bytes. */
 export const READ_AHEAD_BYTES = 1024 * 1024
 /** The most pieces of one operation. */
@@ -130,7 +132,6 @@ export class FileContent {
   flush(ino: number): void {
     const run = this.#runs.get(ino)
     if (run === undefined) return
-    this.#runs.delete(ino)
     const bytes = run.buffer.subarray(0, run.length)
     const end = run.start + run.length
     const size = Math.max(this.#replica.index.inode(ino).size, end)
@@ -139,6 +140,8 @@ export class FileContent {
       ? { kind: 'inline', offset: run.start, bytes }
       : this.#blockPiece(run.start, bytes)
     this.#record(ino, [piece], end, run.time)
+    // Not sooner: if recording fails, what was written must stay readable and be tried again.
+    this.#runs.delete(ino)
   }
 
   /** Makes operations of all that was written. */
@@ -299,12 +302,20 @@ export class FileContent {
   #begin(ino: number, start: number, wanted: number, time: Timestamp): void {
     const limit = (Math.floor(start / BLOCK_BYTES) + 1) * BLOCK_BYTES
     const capacity = Math.min(limit - start, Math.max(RUN_BYTES_FIRST, wanted))
+    if (this.#runs.size >= RUNS_MAX) this.flushAll()
     this.#runs.set(ino, { start, limit, buffer: new Uint8Array(capacity), length: 0, time })
-    this.#timer ??= this.#clock.after(FLUSH_DELAY_MS, () => {
-      this.#timer = undefined
+    this.#timer ??= this.#clock.after(FLUSH_DELAY_MS, () => this.#flushLate())
+  }
+
+  /** Nobody waits for this flush, so its error is left to the next call that does. */
+  #flushLate(): void {
+    this.#timer = undefined
+    try {
       this.flushAll()
       this.#replica.commitWithin(0)
-    })
+    } catch {
+      this.#timer ??= this.#clock.after(FLUSH_DELAY_MS, () => this.#flushLate())
+    }
   }
 
   /** Puts bytes into a run. @returns how many it took */

@@ -9,7 +9,7 @@
  * @module
  */
 import Corestore from 'corestore'
-import HypercoreStorage from 'hypercore-storage'
+import HypercoreStorage, { type Database } from 'hypercore-storage'
 import { mkdir, open, readdir, rm, stat } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import type { LogKey } from '../sync/log.ts'
@@ -50,6 +50,7 @@ export interface LogHomeOptions {
 export class LogHome {
   readonly #directory: string
   readonly #store: Corestore
+  readonly #database: Database
   readonly #wal: WalSync
   readonly #blocks: BlockStoreHome
   readonly #slots = new Map<LogKey, Promise<CoreSlot>>()
@@ -59,6 +60,7 @@ export class LogHome {
     const { rocks, db } = opened.storage
     this.#directory = directory
     this.#store = store
+    this.#database = db
     this.#wal = new WalSync(rocks.path, db)
     this.#blocks = {
       guard: new SpaceGuard(directory, opened.bufferBytes),
@@ -135,13 +137,18 @@ export class LogHome {
     await this.#wal.close()
     const slots = await Promise.allSettled(this.#slots.values())
     for (const slot of slots) if (slot.status === 'fulfilled') await slot.value.close()
+    // RocksDB would leave its memory to the write-ahead log, where one flipped bit costs all
+    // that follows it. It is no loss when the disk is too full: then the log has it.
+    await this.#database.flush().catch(() => undefined)
     await this.#store.close()
   }
 
   async #slot(identity: LogIdentity): Promise<CoreSlot> {
     this.#throwIfClosed()
     const signer = logSigner(identity)
-    const opened = this.#slots.get(signer.key) ?? this.#openSlot(signer)
+    const existing = this.#slots.get(signer.key)
+    if (existing !== undefined) signer.keyPair.secretKey.fill(0)
+    const opened = existing ?? this.#openSlot(signer)
     this.#slots.set(signer.key, opened)
     try {
       return await opened

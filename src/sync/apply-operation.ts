@@ -83,7 +83,9 @@ function create(
 ): boolean {
   const parent = recordOf(index, operation.parent)
   if (parent === undefined) return false
-  const ino = given ?? index.nextIno()
+  // One number is taken either way, so that all later inodes have the same in a rebuilt index.
+  const next = index.nextIno()
+  const ino = given ?? next
   const { mode, uid, gid, time, name } = operation
   const content = given === undefined ? undefined : index.inodes.get(given)
   const target = operation.type === 'create' ? operation.target.slice() : new Uint8Array(0)
@@ -156,7 +158,8 @@ function truncate(index: TreeIndex, id: OperationId, operation: TruncateOperatio
   const file = recordOf(index, operation.inode)
   if (file === undefined) return false
   const { size, time } = operation
-  const grown = size < file.size ? index.content.cut(file.ino, size, time.sec) : 0
+  const cut = { from: size, to: file.size }
+  const grown = size < file.size ? index.content.cut(file.ino, cut, time.sec) : 0
   index.inodes.put(file.ino, '', {
     ...{ ...file, size, allocated: file.allocated + grown, version: id },
     ...{ mtime: time, ctime: time }

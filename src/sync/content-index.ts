@@ -134,22 +134,14 @@ export class ContentIndex {
     return grown
   }
 
-  /** Removes what lies at `size` and beyond. @returns by how much the allocated bytes grew (0 or less) */
-  cut(ino: number, size: number, sec: number): number {
-    const first = Math.floor(size / REGION_BYTES)
-    let grown = 0
-    for (const sub of this.#regions.entries(ino).keys()) {
-      const region = regionOf(sub)
-      if (region < first) continue
-      const from = Math.max(size, region * REGION_BYTES)
-      grown += this.#replace(ino, { from, to: (region + 1) * REGION_BYTES }, sec)
-    }
-    return grown
+  /** Removes what lies in a range. @returns by how much the allocated bytes grew (0 or less) */
+  cut(ino: number, range: FileRange, sec: number): number {
+    return this.#replace(ino, range, sec)
   }
 
   /** Removes all content of an inode. */
   purge(ino: number, sec: number): void {
-    this.cut(ino, 0, sec)
+    this.cut(ino, { from: 0, to: Infinity }, sec)
     for (const sub of this.#pages.entries(ino).keys()) this.#pages.delete(ino, sub)
   }
 
@@ -248,7 +240,7 @@ export class ContentIndex {
 
   #replace(ino: number, range: FileRange, sec: number, run?: Run): number {
     let grown = 0
-    for (const part of regionParts(range)) {
+    for (const part of run ? regionParts(range) : this.#partsToCut(ino, range)) {
       const sub = regionSub(part.region)
       const before = this.#regions.get(ino, sub) ?? NO_RUNS
       if (run === undefined && before.length === 0) continue
@@ -259,6 +251,19 @@ export class ContentIndex {
       grown += lengthOf(after) - lengthOf(before)
     }
     return grown
+  }
+
+  /** The parts of a range in which there may be runs, however vast the range. */
+  #partsToCut(ino: number, range: FileRange): Iterable<RegionPart> {
+    if (range.to - range.from <= REGIONS_PROBED_MAX * REGION_BYTES) return regionParts(range)
+    const regions = [...this.#regions.entries(ino).keys()].map(regionOf)
+    return regions
+      .map(region => ({
+        region,
+        from: Math.max(range.from, region * REGION_BYTES),
+        to: Math.min(range.to, (region + 1) * REGION_BYTES)
+      }))
+      .filter(part => part.from < part.to)
   }
 
   #count(before: readonly Run[], after: readonly Run[], sec: number): void {
@@ -315,7 +320,12 @@ export class ContentIndex {
   }
 }
 
-function* regionParts(range: FileRange): Iterable<FileRange & { readonly region: number }> {
+/** The part of a range that lies in one region. */
+interface RegionPart extends FileRange {
+  readonly region: number
+}
+
+function* regionParts(range: FileRange): Iterable<RegionPart> {
   for (let from = range.from; from < range.to;) {
     const region = Math.floor(from / REGION_BYTES)
     const to = Math.min(range.to, (region + 1) * REGION_BYTES)

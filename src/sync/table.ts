@@ -52,8 +52,7 @@ export class Table<V> {
 
   /** @returns the row, or undefined if there is none */
   get(group: number, sub = ''): V | undefined {
-    let changed = this.#newest.get(group)?.get(sub)
-    if (changed === undefined) changed = this.#frozen.get(group)?.get(sub)
+    const changed = this.#changed(group, sub)
     if (changed !== undefined) return changed ?? undefined
     const cached = this.#cache.get(group, sub)
     if (cached !== undefined) return cached
@@ -81,19 +80,20 @@ export class Table<V> {
   }
 
   /**
-   * All rows of the groups `from` up to but not including `to`.
+   * All rows of the groups `from` up to but not including `to`; a group without rows is left out.
    *
-   * @param storedMax - of the rows in the store only so many of the first are looked at
+   * @param storedMax - of the rows that only the store has, so many of the first at most
    */
   between(from: number, to: number, storedMax = Infinity): Map<number, Map<string, V>> {
     const rows = new Map<number, Map<string, V>>()
     let stored = 0
     for (const { group, sub, value } of this.#stored(from, to)) {
+      if (this.#changed(group, sub) !== undefined) continue
       if (++stored > storedMax) break
       rowsOf(rows, group).set(sub, value)
     }
     for (const layer of [this.#frozen, this.#newest]) {
-      for (const [group, subs] of groupsBetween(layer, from, to)) overlay(rowsOf(rows, group), subs)
+      for (const [group, changes] of groupsBetween(layer, from, to)) overlay(rows, group, changes)
     }
     return rows
   }
@@ -123,6 +123,12 @@ export class Table<V> {
       }
     }
     this.#frozen = new Map()
+  }
+
+  /** @returns the row as the layers have it, null if it was removed, undefined if it is as stored */
+  #changed(group: number, sub: string): V | null | undefined {
+    const changed = this.#newest.get(group)?.get(sub)
+    return changed === undefined ? this.#frozen.get(group)?.get(sub) : changed
   }
 
   #load(group: number, sub: string): V | undefined {
@@ -295,9 +301,15 @@ function* groupsBetween<V>(
   for (const [group, subs] of layer) if (group >= from && group < to) yield [group, subs]
 }
 
-function overlay<V>(rows: Map<string, V>, changes: Map<string, V | null>): void {
+function overlay<V>(
+  rows: Map<number, Map<string, V>>,
+  group: number,
+  changes: Map<string, V | null>
+): void {
+  const subs = rowsOf(rows, group)
   for (const [sub, value] of changes) {
-    if (value === null) rows.delete(sub)
-    else rows.set(sub, value)
+    if (value === null) subs.delete(sub)
+    else subs.set(sub, value)
   }
+  if (subs.size === 0) rows.delete(group)
 }

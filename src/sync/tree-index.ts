@@ -45,6 +45,13 @@ const NAMELESS_NUMBER = 1
 
 const META_VERSION = 0
 const META_NEXT_INO = 1
+const META_NEXT_NAMELESS = 2
+
+/**
+ * The first number of a file without a name. No operation records such a file, so it must not
+ * take a number from the others: they would be numbered otherwise when the logs are read again.
+ */
+const NAMELESS_INO_FIRST = 2 ** 52
 
 /** A name in a directory. */
 export interface NameRecord {
@@ -177,11 +184,9 @@ export class TreeIndex {
     else this.#identities.put(id.index, sub, ino)
   }
 
-  /** @returns a number that no inode of this index ever had */
+  /** @returns a number that no inode of this index ever had, the same for the same operations */
   nextIno(): number {
-    const ino = this.#meta.get(META_NEXT_INO) ?? ROOT_INO + 1
-    this.#meta.put(META_NEXT_INO, '', ino + 1)
-    return ino
+    return this.#next(META_NEXT_INO, ROOT_INO + 1)
   }
 
   /** Makes a log known. @returns its local number */
@@ -207,7 +212,7 @@ export class TreeIndex {
    * @returns the inode
    */
   addNameless(attributes: Pick<InodeRecord, 'mode' | 'uid' | 'gid'>, time: Timestamp): InodeRecord {
-    const ino = this.nextIno()
+    const ino = this.#next(META_NEXT_NAMELESS, NAMELESS_INO_FIRST)
     const id = { log: ROOT_ID.log, index: ino, number: NAMELESS_NUMBER }
     const times = { atime: time, mtime: time, ctime: time }
     const record: InodeRecord = {
@@ -259,6 +264,12 @@ export class TreeIndex {
     for (const cursor of cursors)
       this.#cursors.putFrozen(this.logs.numberOf(cursor.log), '', cursor)
     await this.#tables.write()
+  }
+
+  #next(counter: number, first: number): number {
+    const ino = this.#meta.get(counter) ?? first
+    this.#meta.put(counter, '', ino + 1)
+    return ino
   }
 
   #isUsable(): boolean {

@@ -14,6 +14,7 @@ import {
   renderJson,
   renderMarkdown,
   speedOf,
+  spread,
   type Circumstances
 } from '../../bench/report.ts'
 
@@ -33,6 +34,14 @@ t.test('median() takes the middle, or the mean of two', async t => {
   t.equal(median([4, 1, 3, 2]), 2.5)
   t.equal(median([7]), 7)
   t.throws(() => median([]))
+})
+
+t.test('spread() tells a quiet machine from a busy one', async t => {
+  t.equal(spread([2, 2, 2]), 1)
+  t.equal(spread([1, 2, 3, 4, 100]), 2, 'one outlier does not count')
+  t.equal(spread([5]), 1)
+  const text = renderMarkdown([answer(create, { native: [1, 1, 1], grove: [1, 1, 3, 3] })], facts)
+  t.match(text, 'Unsteady, with quartiles more than 1.5 × apart: create 4 KiB (grove).')
 })
 
 t.test('speedOf() is above 1 when the subject takes less time', async t => {

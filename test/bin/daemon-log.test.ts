@@ -14,7 +14,10 @@ t.test('write() adds a line with time, process and the kind of error', async t =
   log.write('could not start', new TypeError('diary', { cause: secret }))
   log.write('ended')
   const text = await readFile(path, 'utf8')
-  t.match(text, new RegExp(`^\\d{4}-\\d\\d-\\d\\dT[^ ]+Z ${process.pid} could not start: TypeError`))
+  t.match(
+    text,
+    new RegExp(`^\\d{4}-\\d\\d-\\d\\dT[^ ]+Z ${process.pid} could not start: TypeError`)
+  )
   t.match(text, /caused by Error ENOENT at /)
   t.notMatch(text, 'diary')
   t.equal(text.trim().split('\n').length, 2, 'one line for each event')

@@ -75,13 +75,7 @@ t.test('unmount() of a busy folder is refused unless it is lazy', async t => {
   t.equal(mounts.list.length, 1, 'it goes on')
   setTimeout(() => mount.end(), 50)
   await mounts.unmount({ lazy: true })
-  t.strictSame(journal.slice(2), [
-    'unmount',
-    'unmount',
-    'sync',
-    'unmount lazily',
-    'close vfs'
-  ])
+  t.strictSame(journal.slice(2), ['unmount', 'unmount', 'sync', 'unmount lazily', 'close vfs'])
 })
 
 t.test('unmount() of another folder is refused', async t => {

@@ -6,23 +6,26 @@ import { Home } from '../../bin/home.ts'
 import { chooseSocketPath, SOCKET_PATH_BYTES_MAX } from '../../bin/socket-path.ts'
 import { temporaryFolder } from './temporary-folder.ts'
 
-t.test('chooseSocketPath() takes the home, then the runtime folder, then a private one', async t => {
-  const folder = await temporaryFolder(t)
-  const near = await Home.locate({ GROVE_HOME: join(folder, 'home') })
-  t.equal(await chooseSocketPath(near, {}), join(folder, 'home', 'daemon.sock'))
+t.test(
+  'chooseSocketPath() takes the home, then the runtime folder, then a private one',
+  async t => {
+    const folder = await temporaryFolder(t)
+    const near = await Home.locate({ GROVE_HOME: join(folder, 'home') })
+    t.equal(await chooseSocketPath(near, {}), join(folder, 'home', 'daemon.sock'))
 
-  const far = await Home.locate({ GROVE_HOME: join(folder, 'ü'.repeat(60)) })
-  const runtime = join(folder, 'run')
-  await mkdir(runtime)
-  const inRuntime = await chooseSocketPath(far, { XDG_RUNTIME_DIR: runtime })
-  t.equal(dirname(inRuntime), runtime)
+    const far = await Home.locate({ GROVE_HOME: join(folder, 'ü'.repeat(60)) })
+    const runtime = join(folder, 'run')
+    await mkdir(runtime)
+    const inRuntime = await chooseSocketPath(far, { XDG_RUNTIME_DIR: runtime })
+    t.equal(dirname(inRuntime), runtime)
 
-  const longRuntime = join(folder, 'r'.repeat(100))
-  for (const environment of [{}, { XDG_RUNTIME_DIR: longRuntime }]) {
-    const fallback = await chooseSocketPath(far, environment)
-    t.ok(Buffer.byteLength(fallback) <= SOCKET_PATH_BYTES_MAX, fallback)
-    t.equal((await stat(dirname(fallback))).mode & 0o777, 0o700)
+    const longRuntime = join(folder, 'r'.repeat(100))
+    for (const environment of [{}, { XDG_RUNTIME_DIR: longRuntime }]) {
+      const fallback = await chooseSocketPath(far, environment)
+      t.ok(Buffer.byteLength(fallback) <= SOCKET_PATH_BYTES_MAX, fallback)
+      t.equal((await stat(dirname(fallback))).mode & 0o777, 0o700)
+    }
+    const other = await Home.locate({ GROVE_HOME: join(folder, 'ö'.repeat(60)) })
+    t.not(await chooseSocketPath(far, {}), await chooseSocketPath(other, {}), 'one for each home')
   }
-  const other = await Home.locate({ GROVE_HOME: join(folder, 'ö'.repeat(60)) })
-  t.not(await chooseSocketPath(far, {}), await chooseSocketPath(other, {}), 'one for each home')
-})
+)

@@ -110,8 +110,8 @@ const MUTANTS: Readonly<Record<string, Mutant>> = {
       if (after.size < before.size) this.#cut.add(ino)
       if (after.size > before.size && this.#cut.has(ino)) {
         const handle = super.open(ino, 1)
-        super.write(handle, Uint8Array.of(1), { offset: before.size, killPrivileges: false })
-        void super.release(handle)
+        void super.write(handle, Uint8Array.of(1), { offset: before.size, killPrivileges: false })
+        super.release(handle)
         const { mtime } = after
         return super.setattr(ino, { mtime })
       }
@@ -122,9 +122,9 @@ const MUTANTS: Readonly<Record<string, Mutant>> = {
     override write(handle: HandleId, data: Uint8Array, options: Write): MaybePromise<number> {
       const end = options.offset + data.length
       if (end % 65_536 !== 0 || data.length < 2) return super.write(handle, data, options)
-      super.write(handle, data, options)
+      void super.write(handle, data, options)
       const zero = new Uint8Array(1)
-      super.write(handle, zero, { offset: end - 1, killPrivileges: false })
+      void super.write(handle, zero, { offset: end - 1, killPrivileges: false })
       return data.length
     }
   },
@@ -190,12 +190,8 @@ const MUTANTS: Readonly<Record<string, Mutant>> = {
       return super.open(ino, flags)
     }
     override getattr(ino: InodeNumber): Attributes {
-      if (this.#gone?.has(ino)) throw new FsError('ENOENT', 'getattr')
+      if (this.#gone.has(ino)) throw new FsError('ENOENT', 'getattr')
       return super.getattr(ino)
-    }
-    override fallocate(handle: HandleId, range: Range): void {
-      if (this.#gone.size > 0) throw new FsError('EBADF', 'fallocate')
-      return super.fallocate(handle, range)
     }
   },
   'the inode number changes with a rename': class extends MemoryVfs {
@@ -281,7 +277,7 @@ t.test('a subject that loses something over a reopen is found', async t => {
     shrink: false,
     ...{ runs: MUTANT_RUNS, seed: SEED, steps: STEPS }
   })
-  await t.rejects(runs, { message: /xattrs/ })
+  await t.rejects(runs, { cause: { message: /xattrs/ } })
 })
 
 t.test('a subject that never answers is found', async t => {
@@ -305,7 +301,7 @@ for (const [bug, Mutant] of Object.entries(MUTANTS)) {
       shrink: false,
       ...{ runs: MUTANT_RUNS, seed: SEED, steps: STEPS }
     })
-    await t.rejects(runs, { message: /Counterexample/ })
+    await t.rejects(runs, { message: /Counterexample/, cause: { message: /^step \d+|the tree/ } })
   })
 }
 
@@ -316,11 +312,10 @@ function slow(vfs: MemoryVfs, clock: VirtualClock): Vfs {
       if (property === 'fsync' || property === 'syncfs') {
         return (handle: HandleId) =>
           new Promise<void>((resolve, reject) => {
-            clock.after(10, () => target[property](handle).then(resolve, reject))
+            clock.after(10, () => void target[property](handle).then(resolve, reject))
           })
       }
-      const member: unknown = Reflect.get(target, property, target)
-      return typeof member === 'function' ? member.bind(target) : member
+      return bound(target, property)
     }
   })
 }
@@ -330,8 +325,12 @@ function forgetful(vfs: MemoryVfs): Vfs {
   return new Proxy(vfs, {
     get: (target, property) => {
       if (property === 'listxattr') return () => []
-      const member: unknown = Reflect.get(target, property, target)
-      return typeof member === 'function' ? member.bind(target) : member
+      return bound(target, property)
     }
   })
+}
+
+function bound(target: MemoryVfs, property: string | symbol): unknown {
+  const member: unknown = Reflect.get(target, property, target)
+  return typeof member === 'function' ? (member.bind(target) as unknown) : member
 }

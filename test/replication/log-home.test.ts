@@ -12,6 +12,7 @@ import {
   type ReplicationErrorCode
 } from '../../src/replication/replication-error.ts'
 import { bytes, rejectsWith, text } from '../suites/log-suite.ts'
+import { batchEnds } from '../support/cut-wal.ts'
 import { identityOf, withDirectory } from '../support/hypercore-home.ts'
 import { runChild } from '../support/run-child.ts'
 
@@ -180,6 +181,25 @@ t.test('sync() and openLog() after close() are CLOSED; close() is idempotent', a
     await rejectsWith(t, 'CLOSED', () => home.openLog(identityOf('b')), 'openLog')
     await rejectsWith(t, 'CLOSED', () => log.append([bytes('y')], 1), 'append')
     await rejectsWith(t, 'CLOSED', () => log.get(0), 'get')
+  })
+)
+
+t.test('close() leaves nothing to the write-ahead log', async t =>
+  withDirectory(async directory => {
+    const folder = join(directory, 'db')
+    const unflushed = async (): Promise<number> => {
+      const logs = (await readdir(folder)).filter(name => name.endsWith('.log'))
+      const files = await Promise.all(logs.map(name => readFile(join(folder, name))))
+      return files.flatMap(batchEnds).length
+    }
+    const home = await LogHome.open({ directory })
+    await (await home.openLog(identityOf('a'))).append([bytes('x')], 0)
+    t.ok((await unflushed()) > 0)
+    await home.close()
+    t.equal(await unflushed(), 0)
+    await withHome(directory, async again =>
+      t.equal((await again.openLog(identityOf('a'))).length, 1)
+    )
   })
 )
 

@@ -25,7 +25,7 @@ export class MemoryDrive {
   /** The content log's name. */
   readonly contentKey = this.home.newKey()
   /** Time. */
-  readonly clock = new VirtualClock()
+  readonly clock: VirtualClock
   /** Free bytes of the disk, for the file system to look at. */
   freeBytes = 100 * GIB
   /** The index's store. */
@@ -35,9 +35,14 @@ export class MemoryDrive {
   #replica: Replica | undefined
   #vfs: DriveVfs | undefined
 
+  /** @param clock - time, if it is shared with others */
+  private constructor(clock: VirtualClock) {
+    this.clock = clock
+  }
+
   /** Makes an empty drive and opens it. */
-  static async create(): Promise<MemoryDrive> {
-    const drive = new MemoryDrive()
+  static async create(clock = new VirtualClock()): Promise<MemoryDrive> {
+    const drive = new MemoryDrive(clock)
     await drive.open()
     return drive
   }

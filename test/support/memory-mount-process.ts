@@ -4,7 +4,7 @@
  * `memory-mount.ts`.
  *
  * Some names behave badly on purpose, so that a test can see what the driver makes of it:
- * - reads of `stuck*` wait until the test lets them go,
+ * - reads of `stuck*` wait until the test lets them go, and again when it holds them up,
  * - reads of `throws*` throw what no one foresaw.
  *
  * @module
@@ -31,6 +31,7 @@ class Habits {
   readonly #throwing = new Set<HandleId>()
   readonly #waiting: (() => void)[] = []
   readonly #names = new Map<InodeNumber, Name>()
+  #isHeldUp = true
 
   constructor(vfs: Vfs) {
     const [lookup, open, read] = [vfs.lookup.bind(vfs), vfs.open.bind(vfs), vfs.read.bind(vfs)]
@@ -49,13 +50,15 @@ class Habits {
     }
     vfs.read = (handle, range) => {
       if (this.#throwing.has(handle)) throw new TypeError('nobody foresaw this')
-      if (!this.#stuck.has(handle)) return read(handle, range)
+      if (!this.#isHeldUp || !this.#stuck.has(handle)) return read(handle, range)
       return new Promise(resolve => this.#waiting.push(() => resolve(read(handle, range))))
     }
   }
 
-  /** Lets the reads that wait go on; later ones wait again. */
-  letGo(): void {
+  /** From now on reads wait, or do not. */
+  holdUp(isHeldUp: boolean): void {
+    this.#isHeldUp = isHeldUp
+    if (isHeldUp) return
     for (const go of this.#waiting.splice(0)) go()
   }
 
@@ -90,7 +93,7 @@ const commands: Record<string, (mount: LinuxMount, args: readonly unknown[]) => 
   }),
   unmount: async (mount, [lazy]) => mount.unmount({ lazy: lazy === true }),
   ended: async mount => mount.ended,
-  letGo: () => habits.letGo(),
+  holdUp: (_mount, [isHeldUp]) => habits.holdUp(isHeldUp === true),
   /** Appends behind the kernel's back and tells it. */
   growBehind: (mount, [name, text, notify]) => {
     const ino = inodeOf(name)

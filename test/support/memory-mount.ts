@@ -8,6 +8,7 @@ import { spawn, fork, type ChildProcess } from 'node:child_process'
 import { accessSync, constants, existsSync, mkdtempSync, rmdirSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as setTimeoutPromise } from 'node:timers/promises'
 import type { NotifierStatus } from '../../src/fs/fuse/linux/fuse-notifier.ts'
 import { ADDON_PATH } from '../../src/fs/fuse/linux/fuse-device.ts'
 
@@ -225,4 +226,19 @@ export async function inProcess<Args extends readonly unknown[], Result>(
 /** Only what makes node run TypeScript; the rest of the runner's arguments writes to its folder. */
 function typescriptArguments(): string[] {
   return process.execArgv.filter(argument => argument.includes('@tapjs/typescript'))
+}
+
+/** A wait for something that takes milliseconds, on a machine that is busy. */
+const SOON_MS = 10_000
+
+/** Waits until something is so. @throws {Error} when it is not in time */
+export async function until(what: string, isSo: () => Promise<boolean> | boolean): Promise<void> {
+  for (const end = Date.now() + SOON_MS; Date.now() < end; await setTimeoutPromise(10))
+    if (await isSo()) return
+  throw new Error(`not in time: ${what}`)
+}
+
+/** Has the kernel give up what it caches: pages, names and inodes. Only root may. */
+export async function dropCaches(): Promise<void> {
+  await run('sh', ['-c', 'echo 3 > /proc/sys/vm/drop_caches'])
 }

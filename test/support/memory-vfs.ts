@@ -764,7 +764,10 @@ function checkRename(rename: {
   if (there && isWithin(fromParent, there)) {
     throw new FsError(mode === 'exchange' ? 'EINVAL' : 'ENOTEMPTY', 'rename')
   }
-  if (!there || there === moved || mode === 'exchange') return
+  if (there && there !== moved && mode !== 'exchange') checkReplace(moved, there)
+}
+
+function checkReplace(moved: Inode, there: Inode): void {
   if (isDirectory(moved) && !isDirectory(there)) throw new FsError('ENOTDIR', 'rename')
   if (!isDirectory(moved) && isDirectory(there)) throw new FsError('EISDIR', 'rename')
   if (there.children.size > 0) throw new FsError('ENOTEMPTY', 'rename')

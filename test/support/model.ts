@@ -11,13 +11,18 @@
  * - **The version an operation on a name saw** is not written down; it follows from what the
  *   author had seen: from the link's anchor along the first children in order that it saw. If
  *   that version is now in a branch, a rename gives the branch's derived link a place of its
- *   own and leaves the link alone; an unlink removes both.
- * - **Uses.** create, mkdir, link, rename and exchange are uses that keep a name. A write, a
- *   truncate and being linked from keep the file: where no name of it is kept by the former,
- *   the first one (derived ones last) that is kept by the latter lives.
+ *   own and leaves the link alone.
+ * - **What keeps a file.** create, mkdir, link, rename and exchange are uses of a link that keep
+ *   the name, against every removal that had not seen them. Who removes the last name of a file
+ *   that it sees *ends* the version that it sees. A file without a name whose newest version
+ *   nobody ended is revived at one link: the one its newest version was written through, else
+ *   its first. So an edit beats a removal that had not seen it, two devices that each remove
+ *   another one of two names lose nothing, and what was removed does not come back because of
+ *   a name that was only hidden by the other.
  * - **Where a branch is shown**: at the place of its derived link if it was given one; else at
  *   the place of the link it was opened by, or if that does not live, of the first link of the
- *   inode that does. There it comes after every name that a user gave.
+ *   inode that does, or if none does, at the place where its first author saw that link. There
+ *   it comes after every name that a user gave.
  * - **Who keeps a name**: directories made there, then directories moved there, then files, by
  *   the order of the operation that put them there, then branches. Directories made at one place
  *   are one; those moved there by one operation are one.
@@ -121,10 +126,11 @@ export const MUTATIONS = [
   'branches are dropped',
   'dead directories are hidden',
   'directories move into themselves',
-  'edits are no uses',
-  'every edited name is revived',
+  'edits revive nothing',
+  'every name is revived',
   'made directories are apart',
   'names are given by arrival',
+  'nothing is ended',
   'removals cover the unseen',
   'renames are no uses',
   'renames take the file along'
@@ -161,8 +167,6 @@ interface Link {
   readonly isDerived: boolean
   /** Uses that keep the name. */
   readonly namings: ModelOperation[]
-  /** Uses that keep the file. */
-  readonly edits: ModelOperation[]
   /** Operations that removed it. */
   readonly removals: ModelOperation[]
   /** Places it was given, in order. */
@@ -212,7 +216,10 @@ class Model {
   readonly #directories = new Map<string, Directory>()
   /** For each file the operations that changed its ctime by way of a name. */
   readonly #renamed = new Map<ModelFile, ModelOperation[]>()
+  /** Versions whose last name was removed by someone who saw them. */
+  readonly #ended = new Set<ModelVersion>()
   readonly #shown = new Map<Directory, boolean>()
+  #fileLinksFound: readonly Link[] | undefined
   readonly #nodes = new Map<ModelFile, ModelNode>()
 
   constructor(delivered: readonly ModelOperation[], mutation: Mutation | undefined) {
@@ -251,16 +258,8 @@ class Model {
         return this.#rename(made, operation)
       case 'exchange':
         return this.#exchange(made, operation)
-      case 'write':
-      case 'truncate':
-        return this.#edit(made, operation.through)
-      case 'setattr':
-      case 'setxattr':
-      case 'removexattr':
+      default:
         return this.#setDirectory(made)
-      case 'statement':
-      case 'envelope':
-        return
     }
   }
 
@@ -304,19 +303,34 @@ class Model {
     if (!old?.anchor || !directory) return
     const link = this.#addLink(made, { anchor: tipSeenBy(made, old.anchor) })
     this.#place(link, { parent: directory, name, by: made }, time)
-    this.#target(made, old)?.edits.push(made)
   }
 
-  #remove(made: ModelOperation, links: readonly OperationId[], time: Timestamp): void {
-    for (const id of links) {
-      const link = this.#seenLink(made, id)
-      if (!link) continue
-      const target = this.#target(made, link)
-      this.#touchPlace(made, link, time)
-      this.#touchLink(made, target ?? link)
-      link.removals.push(made)
-      if (target && target !== link) target.removals.push(made)
+  #remove(made: ModelOperation, ids: readonly OperationId[], time: Timestamp): void {
+    const links = ids.flatMap(id => this.#seenLink(made, id) ?? [])
+    for (const link of links) {
+      const target = this.#target(made, link) ?? link
+      this.#touchPlace(made, target, time)
+      this.#touchLink(made, target)
+      if (!link.anchor) continue
+      const names = this.#namesSeenBy(made, link.anchor)
+      const isLast = !names.some(name => !links.includes(name) && this.#isNamedFor(made, name))
+      if (isLast) this.#ended.add(tipSeenBy(made, link.anchor))
     }
+    for (const link of links) link.removals.push(made)
+  }
+
+  /** The links that led to an anchor's file as the author of an operation saw it. */
+  #namesSeenBy(by: ModelOperation, anchor: ModelVersion): readonly Link[] {
+    const tip = tipSeenBy(by, anchor)
+    return [...this.#links.values()].filter(
+      other => other.anchor && saw(by, other.made) && tipSeenBy(by, other.anchor) === tip
+    )
+  }
+
+  /** Whether a link was kept by a naming as the author of an operation saw it. */
+  #isNamedFor(by: ModelOperation, link: Link): boolean {
+    const removals = link.removals.filter(removal => saw(by, removal))
+    return link.namings.some(naming => saw(by, naming) && !isCovered(naming, removals))
   }
 
   #rename(made: ModelOperation, operation: RenameOperation): void {
@@ -330,8 +344,8 @@ class Model {
   #exchange(made: ModelOperation, { links, others, time }: ExchangeOperation): void {
     const first = links.map(id => this.#seenLink(made, id))
     const second = others.map(id => this.#seenLink(made, id))
-    const here = first[0] && placeSeenBy(made, first[0])
-    const there = second[0] && placeSeenBy(made, second[0])
+    const here = this.#placeSeenBy(made, first[0])
+    const there = this.#placeSeenBy(made, second[0])
     if (!here || !there) return
     for (const link of first) this.#move(made, link, there, time)
     for (const link of second) this.#move(made, link, here, time)
@@ -345,17 +359,8 @@ class Model {
   ): void {
     const target = link && this.#target(made, link)
     if (!target) return
-    this.#touchPlace(made, link, time)
+    this.#touchPlace(made, target, time)
     this.#place(target, { parent, name, by: made }, time)
-  }
-
-  #edit(made: ModelOperation, through: OperationId): void {
-    const version = this.#content.madeBy(made)
-    if (!version) return
-    const link = this.#seenLink(made, through)
-    const isOfFile = link?.anchor?.file === version.file
-    const target = isOfFile ? link : this.#links.get(version.file.first.made.key)
-    target?.edits.push(made)
   }
 
   /** Gives a link a place and counts that as a use. */
@@ -379,6 +384,11 @@ class Model {
     if (!link.anchor || this.#mutation === 'renames take the file along') return link
     const { file } = tipSeenBy(made, link.anchor)
     return file === link.anchor.file ? link : this.#links.get(file.first.made.key)
+  }
+
+  #placeSeenBy(made: ModelOperation, link: Link | undefined): Place | undefined {
+    const target = link && this.#target(made, link)
+    return target && placeSeenBy(made, target)
   }
 
   /** Removing or moving a link changes the directory that its author saw it in. */
@@ -406,7 +416,7 @@ class Model {
   ): Link {
     const link: Link = {
       ...{ made, directory: undefined, anchor: undefined, openedBy: undefined, isDerived: false },
-      ...{ namings: [], edits: [], removals: [], places: [] },
+      ...{ namings: [], removals: [], places: [] },
       ...parts
     }
     this.#links.set(made.key, link)
@@ -426,30 +436,32 @@ class Model {
 
   // What lives.
 
-  /** Whether some of the uses were not seen by the removals. */
-  #isKept(link: Link, uses: readonly ModelOperation[]): boolean {
-    if (this.#mutation === 'removals cover the unseen') {
-      return uses.length > 0 && link.removals.length === 0
-    }
-    return uses.some(use => {
-      const isSeen = (removal: ModelOperation) =>
-        saw(removal, use) || (removal.entry === use.entry && removal !== use)
-      return !link.removals.some(isSeen)
-    })
+  /** Whether some use of a link's name was not seen by its removals. */
+  #isNamed(link: Link): boolean {
+    if (this.#mutation === 'removals cover the unseen') return link.removals.length === 0
+    return link.namings.some(naming => !isCovered(naming, link.removals))
   }
 
   /** The links under which a file is shown. */
   #shownLinks(file: ModelFile): readonly Link[] {
     const links = [...this.#links.values()].filter(link => link.anchor?.file === file)
-    const ofBranch = this.#mutation === 'branches are dropped'
-    const named = links.filter(link => this.#isKept(link, link.namings))
-    if (this.#mutation === 'edits are no uses') return named
-    const edited = links.filter(link => this.#isKept(link, link.edits))
-    if (this.#mutation === 'every edited name is revived')
-      return [...new Set([...named, ...edited])]
+    const named = links.filter(link => this.#isNamed(link))
+    if (this.#mutation === 'every name is revived' && !this.#ended.has(file.tip)) return links
     if (named.length > 0) return named
-    const first = edited.find(link => !link.isDerived) ?? edited[0]
-    return first && !(ofBranch && first.isDerived) ? [first] : []
+    const isEnded = this.#ended.has(file.tip) && this.#mutation !== 'nothing is ended'
+    return isEnded ? [] : this.#revived(file, links)
+  }
+
+  /** The link at which a file without a name is revived. */
+  #revived(file: ModelFile, links: readonly Link[]): readonly Link[] {
+    const { operation } = file.tip.made
+    const through = 'through' in operation ? keyOf(operation.through) : undefined
+    const own = links.filter(link => !link.isDerived)
+    const derived = links.filter(link => link.isDerived)
+    const first = own.find(link => link.made.key === through) ?? own[0] ?? derived[0]
+    if (this.#mutation === 'branches are dropped' && first?.isDerived) return []
+    if (this.#mutation === 'edits revive nothing' && !first?.isDerived) return []
+    return first ? [first] : []
   }
 
   #isShown(directory: Directory): boolean {
@@ -458,7 +470,7 @@ class Model {
     // A guess that only a cycle could ask for; there is none unless a rule was broken.
     this.#shown.set(directory, false)
     const { link } = directory
-    const lives = !link || this.#isKept(link, link.namings)
+    const lives = !link || this.#isNamed(link)
     const hasChild = () =>
       [...this.#directories.values()].some(
         child => child.place?.parent === directory && this.#isShown(child)
@@ -471,18 +483,17 @@ class Model {
 
   /** All links under which files are shown. */
   #fileLinks(): readonly Link[] {
-    return this.#content.files.flatMap(file => this.#shownLinks(file))
+    this.#fileLinksFound ??= this.#content.files.flatMap(file => this.#shownLinks(file))
+    return this.#fileLinksFound
   }
 
   #placeOf(link: Link): Place | undefined {
     const own = link.places.at(-1)
     if (own || !link.openedBy) return own
     const { openedBy } = link
-    const ofInode = this.#fileLinks().filter(other => other.anchor?.root === link.anchor?.root)
-    const beside = ofInode.includes(openedBy)
-      ? openedBy
-      : (ofInode.find(other => !other.isDerived) ?? openedBy)
-    return this.#placeOf(beside)
+    const living = this.#fileLinks().filter(other => other.anchor?.root === link.anchor?.root)
+    const beside = living.includes(openedBy) ? openedBy : living.find(other => !other.isDerived)
+    return beside ? this.#placeOf(beside) : placeSeenBy(link.made, openedBy)
   }
 
   // The view.
@@ -646,6 +657,11 @@ function timeOf(operation: Operation): Timestamp {
 function touch(directory: Directory, time: Timestamp): void {
   directory.mtime = time
   directory.ctime = time
+}
+
+/** Whether some removal's author had seen a use. Its own entry counts as seen to the end. */
+function isCovered(use: ModelOperation, removals: readonly ModelOperation[]): boolean {
+  return removals.some(removal => removal.entry === use.entry || saw(removal, use))
 }
 
 function isWithin(directory: Directory, other: Directory): boolean {

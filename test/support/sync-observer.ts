@@ -15,6 +15,9 @@ const syncedBytes = new Map<string, number>()
 /** Makes the next syncs fail, as a broken disk does. */
 let fault: Error | undefined
 
+/** Called when the disk has done its work and the code does not know yet. */
+let whenSynced: (() => void) | undefined
+
 /** Starts to watch; once per process, before the first sync. */
 export async function observeSyncs(): Promise<void> {
   const handle = await open('/dev/null', 'r')
@@ -28,6 +31,9 @@ export async function observeSyncs(): Promise<void> {
       const { size } = await this.stat()
       await original.call(this)
       syncedBytes.set(path, size)
+      const callback = whenSynced
+      whenSynced = undefined
+      callback?.()
     }
   }
 }
@@ -35,6 +41,16 @@ export async function observeSyncs(): Promise<void> {
 /** Every sync fails with this error until it is called without one. */
 export function failSyncs(error?: Error): void {
   fault = error
+}
+
+/** Calls back once, between the end of the next sync and its return to the code. */
+export function onNextSync(callback: () => void): void {
+  whenSynced = callback
+}
+
+/** How many bytes of a file this process has synced. */
+export function syncedBytesOf(path: string): number | undefined {
+  return syncedBytes.get(path)
 }
 
 /** Up to where the write-ahead log of a store has been synced by this process. */

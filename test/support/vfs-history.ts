@@ -40,6 +40,7 @@ import {
   listingTypes,
   mapTwin,
   settle,
+  type ListedRow,
   type Side,
   type Twin,
   type VfsTwins
@@ -465,7 +466,9 @@ function pick<T>(from: readonly T[], number: number): T | undefined {
 function placesOf(vfs: Vfs, among: ExistingPlace['among']): readonly PathPlace[] {
   const places: PathPlace[] = []
   const walk = (ino: InodeNumber, path: readonly string[]): void => {
-    for (const [name, row] of [...listing(vfs, ino)].toSorted()) {
+    const rows = listing(vfs, ino)
+    for (const name of [...rows.keys()].toSorted()) {
+      const row = rows.get(name) as ListedRow
       if (name === '.' || name === '..') continue
       const isWanted =
         among === 'all' || (among === 'files' ? row.type === S_IFREG : row.type === S_IFDIR)

@@ -18,6 +18,6 @@ export function load(app) {
 /** @param {import('typedoc').Reflection} reflection */
 function isInline(reflection) {
   for (let at = reflection; at !== undefined; at = at.parent)
-    if (at.kindOf(ReflectionKind.TypeLiteral)) return true
+    if (at.kindOf(ReflectionKind.TypeLiteral) || at.name === '__type') return true
   return false
 }

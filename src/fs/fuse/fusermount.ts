@@ -19,13 +19,18 @@ const STDERR_CHARS_MAX = 4096
 /** Where the program is usually, should PATH not say so. */
 const USUAL_DIRECTORIES = ['/usr/bin', '/bin', '/usr/local/bin']
 
-/** Finds the program; undefined where it is not installed. */
+/**
+ * Finds the program; undefined where it is not installed.
+ *
+ * @param names - what it may be called; libfuse 2.9 knows it as `fusermount`
+ */
 export async function findFusermount(
-  path = process.env['PATH'] ?? ''
+  path = process.env['PATH'] ?? '',
+  names: readonly string[] = [NAME]
 ): Promise<string | undefined> {
   const directories = path.split(delimiter).filter(directory => directory.startsWith('/'))
-  for (const directory of [...directories, ...USUAL_DIRECTORIES]) {
-    const program = join(directory, NAME)
+  const places = [...directories, ...USUAL_DIRECTORIES]
+  for (const program of names.flatMap(name => places.map(directory => join(directory, name)))) {
     const isThere = await access(program, constants.X_OK).then(
       () => true,
       () => false

@@ -199,7 +199,9 @@ export const directoryCases: readonly VfsCase[] = [
     async run(t, s) {
       s.mkdir('d')
       const count = 3000
-      for (let index = 0; index < count; index++) s.vfs.release(s.create(`d/f${index}`, O_RDWR))
+      for (let index = 0; index < count; index++) {
+        await s.vfs.release(s.create(`d/f${index}`, O_RDWR))
+      }
       t.equal(s.names('d').length, count)
       t.equal(s.stat('d/f1234').nlink, 1)
       t.equal(new Set(s.rows(s.ino('d')).map(row => row.ino)).size, count + 2)

@@ -194,7 +194,7 @@ export const nameCases: readonly VfsCase[] = [
   },
   {
     name: 'what is made belongs to the caller and has the mode that was asked for',
-    run(t, s) {
+    async run(t, s) {
       const caller = { uid: 4_294_967_294, gid: 70_000 }
       const directory = s.vfs.mkdir(s.place('d'), 0o1711, caller)
       const { attributes: file, handle } = s.vfs.create(
@@ -202,7 +202,7 @@ export const nameCases: readonly VfsCase[] = [
         { mode: S_IFREG | 0o6640, flags: O_RDWR },
         caller
       )
-      s.vfs.release(handle)
+      await s.vfs.release(handle)
       const symlink = s.vfs.symlink(s.place('l'), bytesOf('target'), caller)
       for (const made of [directory, file, symlink]) {
         t.equal(made.uid, caller.uid)

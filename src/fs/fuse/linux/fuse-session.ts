@@ -12,6 +12,7 @@
  * @module
  */
 import { constants } from 'node:os'
+import { FsError } from '../../fs-error.ts'
 import { errnoOf, type ReportFault } from '../errno.ts'
 import { MountError } from '../mount.ts'
 import type { Vfs } from '../../vfs.ts'
@@ -179,7 +180,7 @@ export class FuseSession {
     const agreed = negotiate(request.init())
     if (agreed === 'too old') {
       this.#isReady(new MountError('FAILED', 'this kernel is too old: Linux 4.20 is needed'))
-      throw new MountError('FAILED', 'the kernel speaks an older protocol')
+      throw new FsError('EIO', 'init')
     }
     if (agreed === 'retry')
       return reply.init({ minor: 0, maxReadaheadBytes: 0, flags: 0, flags2: 0, maxBackground: 0 })

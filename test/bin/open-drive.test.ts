@@ -1,0 +1,209 @@
+/**
+ * A drive composed of the real parts: it goes on where it was, starts new logs exactly when its
+ * tail may be lost or copied, and makes a lost or damaged index anew.
+ */
+import { cp, readFile, readdir, rename, rm, truncate, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { DaemonLog } from '../../bin/daemon-log.ts'
+import { Home } from '../../bin/home.ts'
+import { makeNewDrive } from '../../bin/new-drive.ts'
+import { openDrive, recordNewDrive } from '../../bin/open-drive.ts'
+import type { VerifyEvent } from '../../bin/served-drive.ts'
+import { SystemClock } from '../../bin/system-clock.ts'
+import { systemRandom } from '../../bin/system-random.ts'
+import { ROOT_INODE } from '../../src/fs/vfs.ts'
+import type { Name } from '../../src/sync/operation.ts'
+import { temporaryFolder } from './temporary-folder.ts'
+
+async function setUp(t: Test) {
+  const folder = await temporaryFolder(t)
+  const home = await Home.locate({ GROVE_HOME: join(folder, 'home') })
+  await home.prepare()
+  const made = await makeNewDrive({
+    deviceName: 'desk',
+    random: systemRandom,
+    clock: new SystemClock()
+  })
+  const log = new DaemonLog(join(folder, 'log'))
+  t.teardown(() => log.close())
+  const options = { home, keys: made.content, log, onProgress: () => undefined }
+  await recordNewDrive(options, made.firstOperations)
+  return { folder, home, options, made }
+}
+
+type Options = Parameters<typeof openDrive>[0]
+
+/** Opens the drive, makes directories in it, and closes it. */
+async function makeDirectories(options: Options, names: readonly string[]): Promise<void> {
+  const drive = await openDrive(options)
+  const files = await drive.openVfs({ readOnly: false })
+  for (const name of names)
+    files.vfs.mkdir({ parent: ROOT_INODE, name: name as Name }, 0o755, { uid: 0, gid: 0 })
+  await files.close()
+  await drive.close()
+}
+
+/** Opens the drive and lists its root; with the logs it has then. */
+async function look(options: Options) {
+  const drive = await openDrive(options)
+  const { vfs, close } = await drive.openVfs({ readOnly: true })
+  const names: string[] = []
+  const handle = vfs.opendir(ROOT_INODE)
+  vfs.readdir(handle, 0, ({ name }) => names.push(name) > 0)
+  vfs.releasedir(handle)
+  await close()
+  const { logs } = await drive.status()
+  await drive.close()
+  return {
+    names: names.filter(name => !name.startsWith('.')).sort(),
+    epochs: logs.length / 2,
+    entries: logs.map(log => log.length),
+    keys: logs.map(log => log.key)
+  }
+}
+
+/** Changes what the home remembers of its last run. */
+async function changeMark(home: Home, change: Readonly<Record<string, unknown>>): Promise<void> {
+  const path = join(home.directory, 'last-run.json')
+  const mark = JSON.parse(await readFile(path, 'utf8')) as object
+  await writeFile(path, JSON.stringify({ ...mark, ...change }))
+}
+
+t.test('a new drive has one epoch with its statements and is reopened in it', async t => {
+  const { options, made } = await setUp(t)
+  const first = await look(options)
+  t.equal(first.epochs, 1)
+  t.strictSame(first.entries, [1, 0], 'looking writes nothing')
+  await makeDirectories(options, ['a', 'b'])
+  const second = await look(options)
+  t.strictSame(second.names, ['a', 'b'])
+  t.strictSame(second.keys, first.keys)
+  const drive = await openDrive(options)
+  t.match(await drive.status(), {
+    drive: Buffer.from(made.content.drive).toString('hex'),
+    device: { name: 'desk' },
+    damagedEntries: 0
+  })
+  await drive.close()
+  await drive.close()
+})
+
+t.test('a kill keeps the epoch, a lost power starts one, an unused one is not kept', async t => {
+  const { options, home } = await setUp(t)
+  await makeDirectories(options, ['a'])
+  await changeMark(home, { clean: false })
+  t.equal((await look(options)).epochs, 1, 'unclean in the same boot')
+  await changeMark(home, { clean: false, bootId: 'another boot' })
+  const after = await look(options)
+  t.equal(after.epochs, 2)
+  t.strictSame(after.names, ['a'])
+  await changeMark(home, { clean: true, bootId: 'another boot' })
+  t.strictSame((await look(options)).keys, after.keys, 'clean in another boot')
+  await makeDirectories(options, ['b'])
+  t.strictSame((await look(options)).names, ['a', 'b'], 'both epochs are one tree')
+})
+
+t.test('a lost mark starts an epoch', async t => {
+  const { options, home } = await setUp(t)
+  await makeDirectories(options, ['a'])
+  await rm(join(home.directory, 'last-run.json'))
+  const { epochs, names } = await look(options)
+  t.equal(epochs, 2)
+  t.strictSame(names, ['a'])
+})
+
+t.test('a copied home writes other logs than the original', async t => {
+  const { options, home, folder } = await setUp(t)
+  await makeDirectories(options, ['a'])
+  const original = await look(options)
+  const copies = []
+  for (const name of ['copy1', 'copy2']) {
+    await cp(home.directory, join(folder, name), { recursive: true })
+    const copy = await Home.locate({ GROVE_HOME: join(folder, name) })
+    copies.push(await look({ ...options, home: copy }))
+  }
+  for (const copy of copies) {
+    t.strictSame(copy.names, ['a'])
+    t.equal(copy.epochs, 2)
+    t.strictSame(copy.keys.slice(0, 2), original.keys)
+  }
+  t.not(copies[0]?.keys[2], copies[1]?.keys[2], 'two copies do not meet in one log')
+  t.strictSame((await look(options)).keys, original.keys, 'the original goes on')
+})
+
+t.test('a lost or damaged index is made anew', async t => {
+  const { options, home, folder } = await setUp(t)
+  await makeDirectories(options, ['a', 'b', 'c'])
+  const { names } = await look(options)
+  await rm(home.indexDirectory, { recursive: true })
+  t.strictSame((await look(options)).names, names, 'lost')
+  for (const name of await readdir(home.indexDirectory))
+    await truncate(join(home.indexDirectory, name), 100)
+  t.strictSame((await look(options)).names, names, 'cut')
+  const data = join(home.indexDirectory, 'data.mdb')
+  const bytes = await readFile(data)
+  // The last byte of a page of rows belongs to a row's tag.
+  for (let end = 3 * 4096; end <= bytes.length; end += 4096) bytes[end - 1] = ~(bytes[end - 1] ?? 0)
+  await writeFile(data, bytes)
+  t.strictSame((await look(options)).names, names, 'rows overwritten')
+  t.match(await readFile(join(folder, 'log'), 'utf8'), /index is damaged and made anew/)
+  t.strictSame((await look({ ...options, rebuildIndex: true })).names, names, 'asked for')
+})
+
+t.test('an index whose opening ended the process is not opened again', async t => {
+  const { options, home, folder } = await setUp(t)
+  await makeDirectories(options, ['a', 'b', 'c'])
+  const data = join(home.indexDirectory, 'data.mdb')
+  // lmdb would follow these pages out of its file, which is a signal and no error.
+  const bytes = await readFile(data)
+  await writeFile(
+    data,
+    bytes.map((byte, at) => (at >= 8192 ? byte ^ 0x55 : byte))
+  )
+  await writeFile(home.indexMarkFile, '')
+  t.strictSame((await look(options)).names, ['a', 'b', 'c'])
+  t.match(await readFile(join(folder, 'log'), 'utf8'), /ended while it opened the index/)
+  t.notOk((await readdir(home.directory)).includes('index-opening'))
+})
+
+t.test('a failed start leaves the mark of a clean end', async t => {
+  const { options, home } = await setUp(t)
+  await makeDirectories(options, ['a'])
+  const index = home.indexDirectory
+  await rename(index, `${index}.away`)
+  await writeFile(index, 'no folder')
+  await t.rejects(openDrive(options))
+  const mark = await readFile(join(home.directory, 'last-run.json'), 'utf8')
+  t.match(JSON.parse(mark), { clean: true })
+  await rm(index)
+  await rename(`${index}.away`, index)
+  const { names, epochs } = await look(options)
+  t.strictSame(names, ['a'])
+  t.equal(epochs, 1)
+})
+
+t.test(
+  'verify() tells progress and finds nothing wrong; a second process is locked out',
+  async t => {
+    const { options } = await setUp(t)
+    await makeDirectories(options, ['a'])
+    const drive = await openDrive(options)
+    const events: VerifyEvent[] = []
+    for await (const event of drive.verify(new AbortController().signal)) events.push(event)
+    t.ok(events.some(event => event.kind === 'progress'))
+    t.notOk(events.some(event => event.kind === 'damage'))
+    for await (const event of drive.verify(new AbortController().signal)) if (event) break
+    await t.rejects(openDrive(options), { code: 'LOCKED' })
+    await drive.close()
+  }
+)
+
+t.test('recordNewDrive() clears what an unfinished one left, but never a finished one', async t => {
+  const { options, home, made } = await setUp(t)
+  await makeDirectories(options, ['left over'])
+  await recordNewDrive(options, made.firstOperations)
+  t.strictSame((await look(options)).names, [])
+  await home.createKeyFile(Buffer.from('key'))
+  await t.rejects(recordNewDrive(options, made.firstOperations), { code: 'ALREADY_INITIALISED' })
+})

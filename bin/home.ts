@@ -23,13 +23,15 @@
 import { chmod, mkdir, readFile, readdir, rm, unlink } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { isAbsolute, join } from 'node:path'
-import { KEY_FILE_BYTES_MAX } from '../src/crypto/key-file.ts'
 import { FILE_MODE, createFile, replaceFile } from './atomic-file.ts'
 import { GroveError } from './grove-error.ts'
 import { resolveOutsideMounts } from './resolve-outside-mounts.ts'
 
 /** The version of the home's layout that this grove writes and the newest it opens. */
 export const HOME_VERSION = 1
+
+/** The largest key file that is read, in bytes; at least what src/crypto writes. */
+export const HOME_KEY_BYTES_MAX = 16 * 1024 * 1024
 
 /** Permission bits of every folder in a home. */
 export const DIRECTORY_MODE = 0o700
@@ -100,26 +102,33 @@ export class Home {
   }
 
   /**
-   * Makes the folder and says which format it has, but no key file yet.
+   * Checks that a drive can be made here. Writes nothing.
    *
-   * @throws {GroveError} `ALREADY_INITIALISED`, `NEWER_FORMAT`, or `FAILED` when the folder is
-   *   used for something else or cannot be made
+   * @throws {GroveError} `ALREADY_INITIALISED`, `NEWER_FORMAT`, `DAMAGED`, or `FAILED` when the
+   *   folder is used for something else
    */
-  async prepare(): Promise<void> {
+  async checkUnused(): Promise<void> {
     const names = await this.#names()
-    if (names.includes('key')) {
-      await this.check()
+    if (names.includes('format')) await this.#checkFormat()
+    if (names.includes('key'))
       throw new GroveError(
         'ALREADY_INITIALISED',
         `${this.directory} already holds a drive; run \`grove mount\`, or choose another home with GROVE_HOME`
       )
-    }
-    if (names.includes('format')) await this.#checkFormat()
-    else if (names.length > 0)
+    if (names.length > 0 && !names.includes('format'))
       throw new GroveError(
         'FAILED',
         `${this.directory} is not empty and no home of grove; choose another with GROVE_HOME`
       )
+  }
+
+  /**
+   * Makes the folder and says which format it has, but no key file yet.
+   *
+   * @throws {GroveError} as {@link Home.checkUnused}, or `FAILED` when it cannot be made
+   */
+  async prepare(): Promise<void> {
+    await this.checkUnused()
     try {
       await mkdir(this.directory, { recursive: true, mode: DIRECTORY_MODE })
       await this.makePrivate()
@@ -188,7 +197,7 @@ export class Home {
   async readKeyFile(): Promise<Uint8Array> {
     try {
       const bytes = await readFile(this.keyFile)
-      if (bytes.length <= KEY_FILE_BYTES_MAX) return bytes
+      if (bytes.length <= HOME_KEY_BYTES_MAX) return bytes
     } catch (error) {
       throw new GroveError(
         'DAMAGED',

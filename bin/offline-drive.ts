@@ -7,6 +7,7 @@ import type { Context } from './command.ts'
 import { DaemonLog } from './daemon-log.ts'
 import type { Home } from './home.ts'
 import { HomeLock } from './home-lock.ts'
+import { openDrive } from './open-drive.ts'
 import { ProgressBar } from './progress-bar.ts'
 import type { ServedDrive } from './served-drive.ts'
 import { unlockKeys } from './unlock-keys.ts'
@@ -37,7 +38,6 @@ export async function withOfflineDrive<T>(
   const lock = await HomeLock.acquire(home.lockFile, { pid: process.pid, command })
   const bar = new ProgressBar(context.stderr, 'Reading the logs')
   try {
-    const { openDrive } = await import('./open-drive.ts')
     const log = new DaemonLog(home.logFile)
     log.write(`grove ${command}`)
     const onProgress = bar.update.bind(bar)

@@ -28,7 +28,7 @@ import type { ServedDrive, ServedVfs, VerifyEvent } from './served-drive.ts'
 import { parseDuration, readSettings, type Settings } from './settings.ts'
 import { SystemClock } from './system-clock.ts'
 import { systemRandom } from './system-random.ts'
-import { deviceNameOf } from './unlock-keys.ts'
+import { publicParts } from './unlock-keys.ts'
 
 /** The unit of `st_blocks`. */
 const STAT_BLOCK_BYTES = 512
@@ -196,11 +196,7 @@ export class OpenedDrive implements ServedDrive {
     const { unflushedBytes, damagedEntries, failure } = replica.status
     const inFiles = [...this.#open].reduce((sum, vfs) => sum + vfs.unflushedBytes, 0)
     return {
-      drive: Buffer.from(keys.drive).toString('hex'),
-      device: {
-        name: deviceNameOf(keys),
-        key: Buffer.from(keys.deviceKeys.signing.publicKey).toString('hex')
-      },
+      ...publicParts(keys),
       logs: logs.all.flatMap(epoch => logStatus(epoch, epoch === logs.current)),
       bytes: (await logs.bytesOnDisk()) + (await bytesIn(home.indexDirectory)),
       unflushedBytes: unflushedBytes + inFiles,

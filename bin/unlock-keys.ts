@@ -11,6 +11,7 @@ import {
 } from '../src/crypto/key-file.ts'
 import { openDeviceName } from '../src/crypto/device-name.ts'
 import { openMemberStatement } from '../src/crypto/member-statement.ts'
+import type { DriveStatus } from './api.ts'
 import type { Context } from './command.ts'
 import type { Home } from './home.ts'
 import { askPassphrase } from './passphrase.ts'
@@ -34,6 +35,28 @@ export async function unlockKeys(home: Home, context: Context): Promise<KeyFileC
     return await decodeKeyFile(bytes, { passphrase })
   } finally {
     passphrase.fill(0)
+  }
+}
+
+/**
+ * What the key file says of drive and device; nothing when it is sealed, since nobody is asked
+ * for a passphrase just to see the status.
+ *
+ * @throws {CryptoError}, {GroveError} as {@link unlockKeys}
+ */
+export async function readUnsealed(
+  home: Home
+): Promise<Partial<Pick<DriveStatus, 'drive' | 'device'>>> {
+  const bytes = await home.readKeyFile()
+  return keyFileIsSealed(bytes) ? {} : publicParts(await decodeKeyFile(bytes))
+}
+
+/** What may be shown of the keys. */
+export function publicParts(content: KeyFileContent): Pick<DriveStatus, 'drive' | 'device'> {
+  const key = Buffer.from(content.deviceKeys.signing.publicKey).toString('hex')
+  return {
+    drive: Buffer.from(content.drive).toString('hex'),
+    device: { name: deviceNameOf(content), key }
   }
 }
 

@@ -4,16 +4,11 @@
  * @module
  */
 import { hostname } from 'node:os'
-import { encodeKeyFile } from '../../src/crypto/key-file.ts'
 import { writeResult, type Command, type Context, type Input } from '../command.ts'
-import { DaemonLog } from '../daemon-log.ts'
 import { GroveError } from '../grove-error.ts'
 import { Home } from '../home.ts'
-import { HomeLock } from '../home-lock.ts'
-import { checkDeviceName, defaultDeviceName, makeNewDrive, type NewDrive } from '../new-drive.ts'
+import type { NewDrive } from '../new-drive.ts'
 import { chooseNewPassphrase, hasPassphraseFile } from '../passphrase.ts'
-import { SystemClock } from '../system-clock.ts'
-import { systemRandom } from '../system-random.ts'
 
 /** How many words are shown on a line. */
 const WORDS_PER_LINE = 6
@@ -37,20 +32,18 @@ export const initCommand: Command = {
 }
 
 async function run(context: Context, input: Input): Promise<undefined> {
+  const { checkDeviceName, defaultDeviceName } = await import('../new-drive.ts')
   const asked = input.options.get('name')
   const deviceName = checkDeviceName(
     typeof asked === 'string' ? asked : defaultDeviceName(hostname())
   )
   const home = await Home.locate(context.environment)
-  await home.prepare()
+  await home.checkUnused()
   const passphrase = await wantedPassphrase(context, input)
   try {
-    const lock = await HomeLock.acquire(home.lockFile, { pid: process.pid, command: 'init' })
-    try {
-      await create(context, { home, deviceName, passphrase })
-    } finally {
-      await lock.release()
-    }
+    const { createDrive } = await import('../create-drive.ts')
+    const drive = await createDrive({ home, deviceName, passphrase })
+    await showOrUndo(context, home, { ...drive, deviceName })
   } finally {
     passphrase?.fill(0)
   }
@@ -66,31 +59,12 @@ async function wantedPassphrase(context: Context, input: Input): Promise<Uint8Ar
   })
 }
 
-async function create(
-  context: Context,
-  options: {
-    readonly home: Home
-    readonly deviceName: string
-    readonly passphrase: Uint8Array | undefined
-  }
-): Promise<void> {
-  const { home, deviceName, passphrase } = options
-  const drive = await makeNewDrive({ deviceName, random: systemRandom, clock: new SystemClock() })
-  const { recordNewDrive } = await import('../open-drive.ts')
-  const log = new DaemonLog(home.logFile)
-  log.write('grove init')
-  await recordNewDrive({ home, keys: drive.content, log }, drive.firstOperations)
-  log.close()
-  const bytes = await encodeKeyFile(drive.content, {
-    random: systemRandom,
-    ...(passphrase !== undefined && { passphrase })
-  })
-  // The key file comes last: a home without one counts as not initialised and may be remade.
-  await home.createKeyFile(bytes)
-  bytes.fill(0)
+/** A drive whose words nobody has seen could never be recovered. */
+async function showOrUndo(...shown: Parameters<typeof showWords>): Promise<void> {
   try {
-    await showWords(context, home, { ...drive, deviceName })
+    await showWords(...shown)
   } catch (error) {
+    const [, home] = shown
     await home.removeKeyFile()
     throw new GroveError('FAILED', 'the words could not be shown, so no drive was made', {
       cause: error

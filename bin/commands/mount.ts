@@ -5,18 +5,13 @@
  */
 import { homedir } from 'node:os'
 import { join } from 'node:path'
-import { decodeKeyFile } from '../../src/crypto/key-file.ts'
 import { DRIVER_CHOICES, type DriverChoice, type MountRequest, type MountedStatus } from '../api.ts'
 import { ApiClient } from '../api-client.ts'
 import { writeResult, type Command, type Context, type Input } from '../command.ts'
-import { explainError } from '../explain-error.ts'
 import { Home } from '../home.ts'
 import { launchDaemon } from '../launch-daemon.ts'
-import { Launcher } from '../launcher.ts'
 import { resolveOutsideMounts } from '../resolve-outside-mounts.ts'
 import { ProgressBar } from '../progress-bar.ts'
-import { runDaemon, type RunOptions } from '../run-daemon.ts'
-import { packKeys, unlockKeys } from '../unlock-keys.ts'
 
 /** See the module. */
 export const mountCommand: Command = {
@@ -47,8 +42,12 @@ async function run(context: Context, input: Input): Promise<number | undefined> 
   const home = await Home.locate(context.environment)
   await home.check()
   const request = await readRequest(context, input)
-  if (input.options.has('launched')) return runLaunched(context, home, request)
-  if (input.options.has('foreground')) return runHere(context, home, request)
+  if (input.options.has('launched') || input.options.has('foreground')) {
+    // Only a process that serves a drive loads what serves it.
+    const { serveHere, serveLaunched } = await import('../serve-drive.ts')
+    if (input.options.has('launched')) return serveLaunched(context, home, request)
+    return serveHere(context, home, request, mounted => tell(context, mounted))
+  }
   const daemon = await ApiClient.find(home, context.signal)
   const mounted =
     daemon === undefined ? await launch(context, home, request) : await daemon.mount(request)
@@ -70,6 +69,7 @@ async function readRequest(context: Context, input: Input): Promise<MountRequest
 
 /** Opens the keys here, where a person can be asked and told, and hands them to the daemon. */
 async function launch(context: Context, home: Home, request: MountRequest): Promise<MountedStatus> {
+  const { packKeys, unlockKeys } = await import('../unlock-keys.ts')
   const keys = await packKeys(await unlockKeys(home, context))
   const bar = new ProgressBar(context.stderr, 'Reading the logs')
   try {
@@ -80,60 +80,6 @@ async function launch(context: Context, home: Home, request: MountRequest): Prom
     keys.fill(0)
     bar.end()
   }
-}
-
-async function runLaunched(context: Context, home: Home, request: MountRequest): Promise<number> {
-  const launcher = new Launcher()
-  try {
-    const packed = await launcher.readKeys()
-    const keys = await decodeKeyFile(packed)
-    packed.fill(0)
-    return await runDaemon({
-      ...(await daemonOptions(context, { home, request, keys })),
-      endsWithMount: false,
-      onProgress: progress => void launcher.tell({ kind: 'progress', progress }),
-      onMounted: async mounted => {
-        await launcher.tell({ kind: 'mounted', mounted })
-        launcher.leave()
-      }
-    })
-  } catch (error) {
-    const { code, message } = explainError(error)
-    await launcher.tell({ kind: 'failed', code, message })
-    return 1
-  } finally {
-    launcher.leave()
-  }
-}
-
-async function runHere(context: Context, home: Home, request: MountRequest): Promise<number> {
-  const keys = await unlockKeys(home, context)
-  const bar = new ProgressBar(context.stderr, 'Reading the logs')
-  try {
-    return await runDaemon({
-      ...(await daemonOptions(context, { home, request, keys })),
-      endsWithMount: true,
-      echo: line => context.stderr.write(line),
-      onProgress: bar.update.bind(bar),
-      onMounted: mounted => {
-        bar.end()
-        return tell(context, mounted)
-      }
-    })
-  } finally {
-    bar.end()
-  }
-}
-
-/** Only a process that serves a drive loads what serves it. */
-async function daemonOptions(
-  context: Context,
-  parts: Pick<RunOptions, 'home' | 'request' | 'keys'>
-): Promise<Omit<RunOptions, 'endsWithMount' | 'onProgress' | 'onMounted'>> {
-  const { environment, signal } = context
-  const { openDrive } = await import('../open-drive.ts')
-  const { mountTools } = await import('../mount-tools.ts')
-  return { ...parts, environment, signal, openDrive, tools: mountTools }
 }
 
 async function tell(context: Context, mounted: MountedStatus): Promise<void> {

@@ -7,7 +7,6 @@ import { ApiClient } from '../api-client.ts'
 import { writeResult, type Command, type Context } from '../command.ts'
 import { GroveError } from '../grove-error.ts'
 import { Home } from '../home.ts'
-import { withOfflineDrive } from '../offline-drive.ts'
 
 /** See the module. */
 export const rebuildIndexCommand: Command = {
@@ -30,6 +29,7 @@ async function run(context: Context): Promise<undefined> {
       `the daemon (process ${pid}) uses the index; run \`grove stop\` first`
     )
   }
+  const { withOfflineDrive } = await import('../offline-drive.ts')
   const logs = await withOfflineDrive(
     { context, home, command: 'rebuild-index', rebuildIndex: true },
     async drive => (await drive.status()).logs

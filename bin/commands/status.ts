@@ -3,12 +3,10 @@
  *
  * @module
  */
-import { decodeKeyFile, keyFileIsSealed } from '../../src/crypto/key-file.ts'
 import { ApiClient } from '../api-client.ts'
 import type { DaemonStatus } from '../api.ts'
 import { writeResult, type Command, type Context } from '../command.ts'
 import { Home } from '../home.ts'
-import { deviceNameOf } from '../unlock-keys.ts'
 
 /** See the module. */
 export const statusCommand: Command = {
@@ -32,7 +30,8 @@ async function run(context: Context): Promise<undefined> {
     await writeResult(context, { json: status, text: describe(status) })
     return
   }
-  const known = await whatTheKeyFileSays(home)
+  const { readUnsealed } = await import('../unlock-keys.ts')
+  const known = await readUnsealed(home)
   const { drive, device } = known
   await writeResult(context, {
     json: { running: false, home: home.directory, ...known, mounts: [] },
@@ -43,20 +42,6 @@ async function run(context: Context): Promise<undefined> {
       `home     ${home.directory}`
     ]
   })
-}
-
-/** Nobody is asked for a passphrase just to see the status. */
-async function whatTheKeyFileSays(
-  home: Home
-): Promise<Partial<Pick<DaemonStatus, 'drive' | 'device'>>> {
-  const bytes = await home.readKeyFile()
-  if (keyFileIsSealed(bytes)) return {}
-  const content = await decodeKeyFile(bytes)
-  const key = Buffer.from(content.deviceKeys.signing.publicKey).toString('hex')
-  return {
-    drive: Buffer.from(content.drive).toString('hex'),
-    device: { name: deviceNameOf(content), key }
-  }
 }
 
 function describe(status: DaemonStatus): readonly string[] {

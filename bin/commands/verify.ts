@@ -7,7 +7,6 @@ import { ApiClient } from '../api-client.ts'
 import type { Damage } from '../api.ts'
 import { writeResult, type Command, type Context } from '../command.ts'
 import { Home } from '../home.ts'
-import { withOfflineDrive } from '../offline-drive.ts'
 import { printableName } from '../printable-name.ts'
 import { ProgressBar } from '../progress-bar.ts'
 import type { VerifyEvent } from '../served-drive.ts'
@@ -33,6 +32,7 @@ async function run(context: Context): Promise<number> {
   await home.check()
   const daemon = await ApiClient.find(home, context.signal)
   if (daemon !== undefined) return report(context, daemon.verify())
+  const { withOfflineDrive } = await import('../offline-drive.ts')
   return withOfflineDrive({ context, home, command: 'verify' }, drive =>
     report(context, drive.verify(context.signal))
   )

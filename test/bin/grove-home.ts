@@ -119,15 +119,30 @@ export class GroveHome {
     await until(() => !isAlive(pid), `process ${pid} ends`)
   }
 
+  /** Writes a file through the mount, in another process. */
+  async write(name: string, text: string): Promise<void> {
+    const script = 'printf %s "$2" > "$1"'
+    const args = ['-c', script, 'sh', join(this.mountPoint, name), text]
+    const { code, stderr } = await runProgram('sh', args)
+    if (code !== 0) throw new Error(`cannot write: ${stderr}`)
+  }
+
+  /** Reads a file through the mount, in another process. */
+  async read(name: string): Promise<string> {
+    const { code, stdout, stderr } = await runProgram('cat', [join(this.mountPoint, name)])
+    if (code !== 0) throw new Error(`cannot read: ${stderr}`)
+    return stdout
+  }
+
   /** The daemon's log. */
   log(): Promise<string> {
     return readFile(join(this.directory, 'daemon.log'), 'utf8')
   }
 
   async #end(): Promise<void> {
-    await this.run(['stop'])
+    for (const pid of this.#pids) if (isAlive(pid)) await this.run(['stop'])
     for (const pid of this.#pids) if (isAlive(pid)) process.kill(pid, 'SIGKILL')
-    await this.run(['unmount', this.mountPoint])
+    if (await isMounted(this.mountPoint)) await this.run(['unmount', this.mountPoint])
     if (await isMounted(this.mountPoint)) await runProgram('umount', ['-l', this.mountPoint])
   }
 }

@@ -1,5 +1,5 @@
 /**
- * The process that serves a {@link MemoryVfs} through the linux driver, for tests: a process
+ * The process that serves a {@link MemoryVfs} through the driver it is told, for tests: a process
  * must not touch its own mount, so the test that does is another one. Started and spoken to by
  * `memory-mount.ts`.
  *
@@ -9,12 +9,14 @@
  *
  * @module
  */
+import { mountFuseNative } from '../../src/fs/fuse/fuse-native-driver.ts'
 import { mountLinux, type LinuxMount } from '../../src/fs/fuse/linux-driver.ts'
+import type { Mount, MountOptions } from '../../src/fs/fuse/mount.ts'
 import type { HandleId, InodeNumber, Vfs } from '../../src/fs/vfs.ts'
 import type { Timestamp } from '../../src/sync/clock.ts'
 import type { Name } from '../../src/sync/operation.ts'
 import { MemoryVfs } from './memory-vfs.ts'
-import type { ServerState } from './memory-mount.ts'
+import type { MemoryMountDriver, ServerState } from './memory-mount.ts'
 
 const clock = {
   now(): Timestamp {
@@ -34,11 +36,12 @@ class Habits {
   #isHeldUp = true
 
   constructor(vfs: Vfs) {
-    const [lookup, open, read] = [vfs.lookup.bind(vfs), vfs.open.bind(vfs), vfs.read.bind(vfs)]
-    vfs.lookup = place => {
-      const attributes = lookup(place)
-      this.#names.set(attributes.ino, place.name)
-      return attributes
+    const [open, read] = [vfs.open.bind(vfs), vfs.read.bind(vfs)]
+    const create = vfs.create.bind(vfs)
+    vfs.create = (place, node, caller) => {
+      const opened = create(place, node, caller)
+      this.#names.set(opened.attributes.ino, place.name)
+      return opened
     }
     vfs.open = (ino, flags) => {
       const handle = open(ino, flags)
@@ -69,9 +72,14 @@ class Habits {
 }
 
 const [directory = '', settings = '{}'] = process.argv.slice(2)
-const { readOnly = false, allowOther = false } = JSON.parse(settings) as {
+const {
+  readOnly = false,
+  allowOther = false,
+  driver = 'linux'
+} = JSON.parse(settings) as {
   readOnly?: boolean
   allowOther?: boolean
+  driver?: MemoryMountDriver
 }
 const vfs = new MemoryVfs({
   clock,
@@ -81,14 +89,17 @@ const vfs = new MemoryVfs({
 const habits = new Habits(vfs)
 const reports: string[] = []
 
-const commands: Record<string, (mount: LinuxMount, args: readonly unknown[]) => unknown> = {
+/** What the fuse-native driver has not, it has not here either. */
+type ServedMount = Mount & Partial<Pick<LinuxMount, 'requestCounts' | 'notifier'>>
+
+const commands: Record<string, (mount: ServedMount, args: readonly unknown[]) => unknown> = {
   state: (mount): ServerState => ({
-    requests: mount.requestCounts(),
+    requests: mount.requestCounts?.() ?? {},
     inodes: vfs.inodeCount,
     handles: vfs.handleCount,
     waiting: habits.waitingCount,
     rootRemembered: vfs.rememberedCount(1 as InodeNumber),
-    notifier: mount.notifier.status(),
+    notifier: mount.notifier?.status() ?? { queued: 0, sent: 0, missed: 0, failed: 0 },
     reports
   }),
   unmount: async (mount, [lazy]) => mount.unmount({ lazy: lazy === true }),
@@ -102,19 +113,19 @@ const commands: Record<string, (mount: LinuxMount, args: readonly unknown[]) => 
     const bytes = Buffer.from(String(text))
     vfs.write(handle, bytes, { offset: size, killPrivileges: false })
     vfs.release(handle)
-    return notify === true ? mount.notifier.grew(ino, size + bytes.length) : true
+    return notify === true ? mount.notifier?.grew(ino, size + bytes.length) : true
   },
   /** Makes an empty file behind the kernel's back. */
   createBehind: (_mount, [name]) => {
     const place = { parent: 1 as InodeNumber, name: String(name) as Name }
     vfs.mknod(place, { mode: 0o100644, rdev: 0 }, { uid: 0, gid: 0 })
   },
-  contentChanged: (mount, [name]) => mount.notifier.contentChanged(inodeOf(name)),
-  attributesChanged: (mount, [name]) => mount.notifier.attributesChanged(inodeOf(name)),
+  contentChanged: (mount, [name]) => mount.notifier?.contentChanged(inodeOf(name)),
+  attributesChanged: (mount, [name]) => mount.notifier?.attributesChanged(inodeOf(name)),
   nameChanged: (mount, [name]) =>
-    mount.notifier.nameChanged({ parent: 1 as InodeNumber, name: String(name) as Name }),
+    mount.notifier?.nameChanged({ parent: 1 as InodeNumber, name: String(name) as Name }),
   nameReplaced: (mount, [name]) =>
-    mount.notifier.nameReplaced({ parent: 1 as InodeNumber, name: String(name) as Name })
+    mount.notifier?.nameReplaced({ parent: 1 as InodeNumber, name: String(name) as Name })
 }
 
 function inodeOf(name: unknown): InodeNumber {
@@ -125,7 +136,7 @@ async function main(): Promise<void> {
   const report = (message: string, cause: unknown): void => {
     reports.push(cause instanceof Error ? `${message}: ${cause.message}` : message)
   }
-  const mount = await mountLinux({ vfs, directory, readOnly, allowOther, report })
+  const mount = await mountWith({ vfs, directory, readOnly, allowOther, report })
   process.on(
     'message',
     ({ id, command, args }: { id: number; command: string; args: unknown[] }) => {
@@ -141,6 +152,10 @@ async function main(): Promise<void> {
     void mount.unmount({ lazy: true }).finally(() => process.exit(1))
   })
   process.send?.({ id: 0, result: null })
+}
+
+async function mountWith(options: MountOptions): Promise<ServedMount> {
+  return driver === 'linux' ? mountLinux(options) : mountFuseNative(options)
 }
 
 function errorOf(error: unknown): { message: string; code: unknown } {

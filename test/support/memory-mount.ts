@@ -51,8 +51,13 @@ export function whyNoMount(): string | false {
   return existsSync('/usr/bin/fusermount3') ? false : 'fusermount3 is missing'
 }
 
+/** Which driver serves a mount. */
+export type MemoryMountDriver = 'linux' | 'fuse-native'
+
 /** How a mount is made. */
 export interface MemoryMountOptions {
+  /** By which driver; the linux driver unless told otherwise. */
+  readonly driver?: MemoryMountDriver
   /** Refuse writes. */
   readonly readOnly?: boolean
   /** Let other users in. */
@@ -97,10 +102,10 @@ export class MemoryMount {
 
   /** Starts a process that mounts a fresh file system. */
   static async start(options: MemoryMountOptions = {}): Promise<MemoryMount> {
-    const { readOnly = false, allowOther = false, user } = options
+    const { readOnly = false, allowOther = false, driver = 'linux', user } = options
     const directory = options.directory ?? mkdtempSync(join(tmpdir(), 'grove-mount-'))
     const program = join(import.meta.dirname, 'memory-mount-process.ts')
-    const settings = JSON.stringify({ readOnly, allowOther })
+    const settings = JSON.stringify({ readOnly, allowOther, driver })
     const server = fork(program, [directory, settings], {
       execArgv: typescriptArguments(),
       cwd: '/',

@@ -13,7 +13,8 @@
  *   that version is now in a branch, a rename gives the branch's derived link a place of its
  *   own and leaves the link alone.
  * - **What keeps a file.** create, mkdir, link, rename and exchange are uses of a link that keep
- *   the name, against every removal that had not seen them. Who removes the last name of a file
+ *   the name, against every removal that had not seen them; a name that is there only because
+ *   the file was revived is also kept by being linked from. Who removes the last name of a file
  *   that it sees *ends* the version that it sees. A file without a name whose newest version
  *   nobody ended is revived at one link: the one its newest version was written through, else
  *   its first. So an edit beats a removal that had not seen it, two devices that each remove
@@ -216,8 +217,8 @@ class Model {
   readonly #directories = new Map<string, Directory>()
   /** For each file the operations that changed its ctime by way of a name. */
   readonly #renamed = new Map<ModelFile, ModelOperation[]>()
-  /** Versions whose last name was removed by someone who saw them. */
-  readonly #ended = new Set<ModelVersion>()
+  /** Versions whose last name was removed by someone who saw them, and by whom. */
+  readonly #ended = new Map<ModelVersion, ModelOperation[]>()
   readonly #shown = new Map<Directory, boolean>()
   #fileLinksFound: readonly Link[] | undefined
   readonly #nodes = new Map<ModelFile, ModelNode>()
@@ -301,7 +302,11 @@ class Model {
     const old = this.#seenLink(made, through)
     const directory = this.#seenDirectory(made, parent)
     if (!old?.anchor || !directory) return
-    const link = this.#addLink(made, { anchor: tipSeenBy(made, old.anchor) })
+    const tip = tipSeenBy(made, old.anchor)
+    const isEnded = this.#ended.get(tip)?.some(ending => saw(made, ending)) ?? false
+    // A name that was only revived would vanish now that the file has another one.
+    if (!isEnded && !this.#isNamedFor(made, old)) this.#target(made, old)?.namings.push(made)
+    const link = this.#addLink(made, { anchor: tip })
     this.#place(link, { parent: directory, name, by: made }, time)
   }
 
@@ -314,9 +319,13 @@ class Model {
       if (!link.anchor) continue
       const names = this.#namesSeenBy(made, link.anchor)
       const isLast = !names.some(name => !links.includes(name) && this.#isNamedFor(made, name))
-      if (isLast) this.#ended.add(tipSeenBy(made, link.anchor))
+      if (isLast) this.#end(made, tipSeenBy(made, link.anchor))
     }
     for (const link of links) link.removals.push(made)
+  }
+
+  #end(made: ModelOperation, version: ModelVersion): void {
+    this.#ended.set(version, [...(this.#ended.get(version) ?? []), made])
   }
 
   /** The links that led to an anchor's file as the author of an operation saw it. */

@@ -5,7 +5,7 @@
  * @module
  */
 import fc from 'fast-check'
-import type { Vfs } from '../../src/fs/vfs.ts'
+import { ROOT_INODE, type Vfs } from '../../src/fs/vfs.ts'
 import { MemoryVfs } from './memory-vfs.ts'
 import { vfsHistories, type VfsCommand } from './vfs-command.ts'
 import { VfsHistory } from './vfs-history.ts'
@@ -20,7 +20,7 @@ const CALL_MS_MAX = 20_000
 
 /** What is compared with the model. */
 export interface HistorySubject {
-  /** Empty, its root directory owned by 0:0 with mode 0755. */
+  /** Empty. The owner, mode and times of its root directory are set before it is compared. */
   readonly vfs: Vfs
   /**
    * Closes the subject, or lets it die after a sync, and opens it again: for a subject that
@@ -93,6 +93,7 @@ export async function compareOn(
   const steps = new VfsHistory({ twins, clock, reopen: subject.reopen?.bind(subject) })
   const every = options.checkEverySteps ?? CHECK_EVERY_STEPS
   try {
+    await alignRoots(twins)
     for (const [number, command] of history.entries()) {
       await named(number, command, async () => {
         await steps.apply(command)
@@ -106,6 +107,12 @@ export async function compareOn(
   } finally {
     await subject.close()
   }
+}
+
+/** Who made the root directory and when is a subject's own affair. */
+async function alignRoots(twins: VfsTwins): Promise<void> {
+  const root = { mode: 0o755, uid: 0, gid: 0, atime: 'now', mtime: 'now' } as const
+  await twins.attributes('the root', side => side.vfs.setattr(ROOT_INODE, root))
 }
 
 async function named(

@@ -75,6 +75,8 @@ export class VfsHistory {
   #files: OpenFile[] = []
   #directories: OpenDirectory[] = []
   #held: Twin<InodeNumber>[] = []
+  /** Made by tmpfile and never linked: nothing of them outlives a restart, not the number. */
+  readonly #nameless = new Set<Twin<InodeNumber>>()
   #later: Promise<unknown>[] = []
   readonly #paths = new Map<CommandPlace, PathPlace>()
 
@@ -121,7 +123,7 @@ export class VfsHistory {
       case 'lookup':
         return void (await twins.attributes(kind, s => s.vfs.lookup(this.#place(s, at))))
       case 'hold':
-        return this.#hold(await twins.attributes(kind, s => s.vfs.lookup(this.#place(s, at))))
+        return this.#holdAt(at)
       case 'readlink':
         return void (await twins.both(kind, s => s.vfs.readlink(this.#inode(s, at))))
       case 'list':
@@ -189,7 +191,9 @@ export class VfsHistory {
     this.#twins.pair(inode)
     this.#files.push({ handle: mapTwin(made, opened => opened.handle), inode })
     // The kernel remembers what it made; without it nobody could give a nameless file a name.
-    if (command.kind === 'tmpfile') await this.#hold(mapTwin(made, opened => opened.attributes))
+    if (command.kind !== 'tmpfile') return
+    this.#nameless.add(inode)
+    await this.#hold(inode)
   }
 
   async #open(what: string, flags: number, find: (side: Side) => InodeNumber): Promise<void> {
@@ -213,10 +217,15 @@ export class VfsHistory {
     if (handle) this.#directories.push(newlyOpened(handle))
   }
 
-  async #hold(found: Twin<{ readonly ino: InodeNumber }> | undefined): Promise<void> {
-    if (!found || this.#held.length >= OPEN_MAX) return
-    await this.#twins.both('remember', s => s.vfs.remember(s.of(found).ino))
-    this.#held.push(mapTwin(found, attributes => attributes.ino))
+  async #holdAt(at: CommandPlace): Promise<void> {
+    const found = await this.#twins.attributes('hold', s => s.vfs.lookup(this.#place(s, at)))
+    if (found) await this.#hold(mapTwin(found, attributes => attributes.ino))
+  }
+
+  async #hold(inode: Twin<InodeNumber>): Promise<void> {
+    if (this.#held.length >= OPEN_MAX) return
+    await this.#twins.both('remember', s => s.vfs.remember(s.of(inode)))
+    this.#held.push(inode)
   }
 
   async #setattr(
@@ -277,15 +286,19 @@ export class VfsHistory {
         await this.#twins.attributes(command.kind, s => s.vfs.getattr(s.of(held)))
         return
       case 'link held':
-        await this.#twins.attributes(command.kind, s =>
-          s.vfs.link(s.of(held), this.#place(s, command.to))
-        )
-        return
+        return this.#linkHeld(held, command.to)
       case 'open held':
         return this.#open(command.kind, command.flags, s => s.of(held))
       case 'setattr held':
         return this.#setattr(command.kind, command.changes, s => s.of(held))
     }
+  }
+
+  async #linkHeld(held: Twin<InodeNumber>, to: CommandPlace): Promise<void> {
+    const linked = await this.#twins.attributes('link held', s =>
+      s.vfs.link(s.of(held), this.#place(s, to))
+    )
+    if (linked) this.#nameless.delete(held)
   }
 
   async #applyToFile(command: HandleCommand): Promise<void> {
@@ -408,6 +421,8 @@ export class VfsHistory {
     await this.#giveBack(releaseFirst ? [model, subject] : [model])
     if (releaseFirst) await this.#twins.both('syncfs', async s => s.vfs.syncfs())
     this.#twins.replaceSubject(await this.#reopen())
+    for (const inode of this.#nameless) this.#twins.unpair(inode)
+    this.#nameless.clear()
     await this.#twins.compareTrees({ content: true })
   }
 

@@ -193,6 +193,12 @@ export class VfsTwins {
     this.#modelNumbers.set(inode.subject, inode.model)
   }
 
+  /** From here on the numbers may stand for something else. */
+  unpair(inode: Twin<InodeNumber>): void {
+    this.#subjectNumbers.delete(inode.model)
+    this.#modelNumbers.delete(inode.subject)
+  }
+
   /** Compares the whole trees: names, attributes, and with `content` also bytes. */
   async compareTrees(options: { readonly content: boolean }): Promise<void> {
     const seen = new Set<InodeNumber>()

@@ -7,9 +7,9 @@
  * the hidden name leads to it here alone: it is not listed, not recorded, and gone after a crash.
  *
  * When an open file is replaced by a rename, libfuse hides it first and renames then. If we
- * unlinked it at once, a rename that fails would have lost it, and nobody could rely on one of
- * the two being there. So the unlinking waits for the next request: if that is the rename, it
- * replaces the file in one step.
+ * unlinked it at once, a rename that fails would have lost it, and others would find neither of
+ * the two for a moment. So the unlinking waits a little: if the rename comes, it replaces the file
+ * in one step. Whoever asks for names meanwhile is to wait, too; see {@link Orphans.isUnlinking}.
  *
  * @module
  */
@@ -19,7 +19,7 @@ import { FsError } from '../../fs-error.ts'
 import type { ReportFault } from '../errno.ts'
 
 /** How long an unlinking waits for the rename it may belong to, in milliseconds. */
-export const UNLINK_DELAY_MS = 20
+export const UNLINK_DELAY_MS = 5
 
 const HIDDEN_NAME = /^\.fuse_hidden[0-9a-f]{8}([0-9a-f]{8})$/
 
@@ -29,12 +29,22 @@ interface Orphan {
   readonly parent: InodeNumber
 }
 
+/** A file that is about to lose its name. */
+export interface Unlinking {
+  /** Its path, as libfuse has it. */
+  readonly path: string
+  /** The name. */
+  readonly place: Place
+  /** The file. */
+  readonly ino: InodeNumber
+}
+
 /** See the module. */
 export class Orphans {
   readonly #vfs: Vfs
   readonly #report: ReportFault
   readonly #orphans = new Map<Name, Orphan>()
-  #unlinking: { readonly place: Place; readonly ino: InodeNumber } | undefined
+  #unlinking: Unlinking | undefined
   #timer: NodeJS.Timeout | undefined
   /** libfuse counts the names that it makes up, and never gives one twice. */
   #lastCount = 0
@@ -44,6 +54,14 @@ export class Orphans {
     this.#vfs = vfs
     this.#report = report
   }
+
+  /** Whether an unlinking waits. */
+  get isUnlinking(): boolean {
+    return this.#unlinking !== undefined
+  }
+
+  /** Called whenever what waited is done: see {@link Orphans.isUnlinking}. */
+  onSettled: () => void = () => undefined
 
   /** The inode that a hidden name stands for. */
   inodeOf(name: Name): InodeNumber | undefined {
@@ -62,11 +80,12 @@ export class Orphans {
   }
 
   /** An open file loses its name, and is found by `hidden` from now on. */
-  hide(place: Place, hidden: Name, ino: InodeNumber): void {
+  hide(unlinking: Unlinking, hidden: Name): void {
+    const { ino, place } = unlinking
     this.settle()
     this.#vfs.remember(ino)
     this.#add(hidden, { ino, parent: place.parent })
-    this.#unlinking = { place, ino }
+    this.#unlinking = unlinking
     this.#timer = setTimeout(() => this.settle(), UNLINK_DELAY_MS)
   }
 
@@ -78,25 +97,27 @@ export class Orphans {
     this.#add(anew, orphan)
   }
 
-  /** Whether a rename to this place takes the name itself, so that nothing is left to unlink. */
-  isReplacedBy(target: Place): boolean {
-    const place = this.#unlinking?.place
-    if (place?.parent !== target.parent || place.name !== target.name) return false
+  /** Whether a rename to this path is the one that is waited for. */
+  isReplacedBy(path: string): boolean {
+    return this.#unlinking?.path === path
+  }
+
+  /** The rename that was waited for has come: nothing is left to unlink. */
+  replaced(): void {
     this.#clear()
-    return true
   }
 
   /** Unlinks what waits to be unlinked. To be called before anything looks at names. */
   settle(): void {
     const unlinking = this.#unlinking
     if (unlinking === undefined) return
-    this.#clear()
     try {
       if (this.#vfs.lookup(unlinking.place).ino === unlinking.ino) this.#vfs.unlink(unlinking.place)
     } catch (error) {
       const isGone = error instanceof FsError && error.code === 'ENOENT'
       if (!isGone) this.#report('unlink: an open file keeps its name', error)
     }
+    this.#clear()
   }
 
   /** The last descriptor of a hidden file was closed. */
@@ -128,5 +149,6 @@ export class Orphans {
     clearTimeout(this.#timer)
     this.#timer = undefined
     this.#unlinking = undefined
+    this.onSettled()
   }
 }

@@ -64,6 +64,24 @@ export class PathOperations {
     this.#orphans = new Orphans(vfs, report)
   }
 
+  /**
+   * Whether a request about names has to wait: an open file is about to lose its name, and if a
+   * rename to it comes, nobody may see that it was away.
+   */
+  get isUnsettled(): boolean {
+    return this.#orphans.isUnlinking
+  }
+
+  /** Whether a rename is what {@link PathOperations.isUnsettled} waits for. */
+  settles(to: string): boolean {
+    return this.#orphans.isReplacedBy(to)
+  }
+
+  /** Calls back whenever nothing has to wait any more. */
+  whenSettled(callback: () => void): void {
+    this.#orphans.onSettled = callback
+  }
+
   // Attributes
 
   /** @returns a `struct stat` */
@@ -166,12 +184,18 @@ export class PathOperations {
       if (!this.#isHiding(source, target)) throw new FsError('ENOENT', 'rename')
       return this.#orphans.hideAgain(source.name, target.name)
     }
-    const isOneStep = this.#orphans.isReplacedBy(target)
+    const isOneStep = this.settles(to)
     if (!isOneStep) this.#orphans.settle()
-    if (this.#isHiding(source, target))
-      return this.#orphans.hide(source, target.name, this.#vfs.lookup(source).ino)
-    this.#checkNothingHidden(target, 'rename')
-    this.#vfs.rename(source, target, 'replace')
+    if (this.#isHiding(source, target)) {
+      const { ino } = this.#vfs.lookup(source)
+      return this.#orphans.hide({ path: from, place: source, ino }, target.name)
+    }
+    try {
+      this.#checkNothingHidden(target, 'rename')
+      this.#vfs.rename(source, target, 'replace')
+    } finally {
+      if (isOneStep) this.#orphans.replaced()
+    }
   }
 
   /** Lists a directory. */
@@ -227,7 +251,6 @@ export class PathOperations {
 
   /** See fsync(2). */
   async fsync(file: number): Promise<void> {
-    this.#orphans.settle()
     return this.#vfs.fsync(this.#files.get(file).handle)
   }
 

@@ -1,0 +1,93 @@
+/**
+ * A writer fsyncs and keeps a manifest; the daemon is killed in mid-stream, again and again.
+ * After each restart every entry of the manifest, also of earlier rounds, is there byte for byte.
+ *
+ * GROVE_CRASH_ROUNDS says how many rounds: 5 by default, 50 in the long run (npm run crash).
+ */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { constants } from 'node:fs'
+import { access } from 'node:fs/promises'
+import t from 'tap'
+import { GroveHome, isAlive } from '../bin/grove-home.ts'
+import { SeededRandom } from '../support/seeded-random.ts'
+
+const ROUNDS = Number(process.env['GROVE_CRASH_ROUNDS'] ?? 5)
+const LOADER = '@tapjs/typescript/import'
+const CLIENT_MS_MAX = 60_000
+const WRITING_MS_MIN = 100
+const WRITING_MS_SPREAD = 900
+
+t.setTimeout(3_600_000)
+
+const hasFuse = await access('/dev/fuse', constants.R_OK | constants.W_OK).then(
+  () => true,
+  () => false
+)
+const options = hasFuse ? {} : { skip: '/dev/fuse is missing or may not be opened' }
+
+/** Runs a client script with our TypeScript loader. */
+function startClient(script: string, args: readonly string[]) {
+  const file = new URL(script, import.meta.url).pathname
+  return spawn(process.execPath, ['--import', LOADER, file, ...args], {
+    stdio: 'pipe',
+    timeout: CLIENT_MS_MAX,
+    killSignal: 'SIGKILL'
+  })
+}
+
+/** Writes until the daemon is killed. @returns the lines of what was fsynced */
+async function writeUntilKilled(
+  home: GroveHome,
+  pid: number,
+  round: number,
+  writingMs: number
+): Promise<string[]> {
+  const writer = startClient('./crash-writer.ts', [home.mountPoint, String(round)])
+  let output = ''
+  writer.stdout.on('data', chunk => (output += String(chunk)))
+  const ended = once(writer, 'close')
+  // The writer's start-up is not writing: the clock starts with its first promise.
+  await Promise.race([once(writer.stdout, 'data'), ended])
+  await new Promise(wake => setTimeout(wake, writingMs))
+  if (writer.exitCode !== null) throw new Error('the writer ended before the daemon was killed')
+  await home.kill(pid)
+  await ended
+  // The last line may be cut in the middle; it was then not promised.
+  return output.split('\n').slice(0, -1)
+}
+
+/** @returns a line for each promise that was broken */
+async function brokenPromises(home: GroveHome, lines: readonly string[]): Promise<string> {
+  const reader = startClient('./crash-reader.ts', [home.mountPoint])
+  let output = ''
+  for (const stream of [reader.stdout, reader.stderr])
+    stream.on('data', chunk => (output += String(chunk)))
+  reader.stdin.end(lines.join('\n'))
+  const [code] = (await once(reader, 'close')) as [number | null]
+  return code === 0 ? output : `the reader ended with ${code}: ${output}`
+}
+
+t.test(`nothing fsynced is lost by kill -9, ${ROUNDS} rounds`, options, async t => {
+  const home = await GroveHome.initialised(t)
+  const random = new SeededRandom(ROUNDS)
+  const promised: string[] = []
+  let pid = await home.mount()
+  for (let round = 1; round <= ROUNDS; round++) {
+    const writingMs = WRITING_MS_MIN + random.integer(WRITING_MS_SPREAD)
+    const lines = await writeUntilKilled(home, pid, round, writingMs)
+    t.ok(lines.length > 0, `round ${round}: ${lines.length} files were fsynced`)
+    t.notOk(isAlive(pid), 'the daemon is dead')
+    promised.push(...lines)
+    const next = await home.mount()
+    t.not(next, pid, 'another process serves the drive')
+    pid = next
+    t.equal(
+      await brokenPromises(home, promised),
+      '',
+      `round ${round}: all ${promised.length} are there`
+    )
+  }
+  const verified = await home.run(['verify'])
+  t.equal(verified.code, 0, verified.stdout + verified.stderr)
+})

@@ -13,6 +13,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { tryLock } from 'fs-native-extensions'
 import { FILE_MODE } from './atomic-file.ts'
 import { GroveError } from './grove-error.ts'
+import { isProcessAlive } from './process-alive.ts'
 
 /** How long a taker waits for a holder to say who it is, in milliseconds. */
 export const LOCK_WAIT_MS_MAX = 1_000
@@ -50,7 +51,7 @@ export class HomeLock {
       const deadlineMs = performance.now() + LOCK_WAIT_MS_MAX
       while (!tryLock(file.fd)) {
         const other = await HomeLock.lastHolder(path)
-        const named = other !== undefined && isAlive(other.pid)
+        const named = other !== undefined && isProcessAlive(other.pid)
         if (named || performance.now() > deadlineMs) throw lockedError(named ? other : undefined)
         await delay(LOCK_RETRY_MS)
       }
@@ -95,16 +96,6 @@ function parseHolder(text: string): LockHolder | undefined {
   if (!Number.isSafeInteger(pid) || (pid as number) < 1 || typeof command !== 'string')
     return undefined
   return { pid: pid as number, command, ...(typeof socket === 'string' && { socket }) }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    // EPERM: it lives and belongs to somebody else.
-    return error instanceof Error && 'code' in error && error.code === 'EPERM'
-  }
 }
 
 function lockedError(holder: LockHolder | undefined): GroveError {

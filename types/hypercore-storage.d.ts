@@ -31,7 +31,5 @@ declare module 'hypercore-storage' {
     readonly deviceFile: { ready(): Promise<void> }
     ready(): Promise<void>
     close(): Promise<void>
-    /** Deletes the write-ahead logs after an error that it believes they cause. */
-    _maybeRecoverLater: (error: Error) => void
   }
 }

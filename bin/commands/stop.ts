@@ -8,6 +8,7 @@ import { ApiClient } from '../api-client.ts'
 import { writeResult, type Command, type Context } from '../command.ts'
 import { GroveError } from '../grove-error.ts'
 import { Home } from '../home.ts'
+import { isProcessAlive } from '../process-alive.ts'
 
 /** How long a daemon that said it ends may take to be gone, in milliseconds. */
 export const GONE_MS_MAX = 10_000
@@ -41,21 +42,12 @@ async function run(context: Context): Promise<undefined> {
 
 async function waitUntilGone(pid: number): Promise<void> {
   const deadlineMs = performance.now() + GONE_MS_MAX
-  while (isAlive(pid)) {
+  while (isProcessAlive(pid)) {
     if (performance.now() > deadlineMs)
       throw new GroveError(
         'NO_ANSWER',
         `process ${pid} has saved everything but does not end; end it with: kill ${pid}`
       )
     await delay(LOOK_MS)
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch {
-    return false
   }
 }

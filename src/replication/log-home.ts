@@ -10,7 +10,7 @@
  */
 import Corestore from 'corestore'
 import HypercoreStorage, { type Database } from 'hypercore-storage'
-import { mkdir, open, readdir, rm, stat } from 'node:fs/promises'
+import { mkdir, readdir, rm, stat } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import type { LogKey } from '../sync/log.ts'
 import { BlobReclaimer } from './blob-reclaimer.ts'
@@ -21,7 +21,7 @@ import { ReplicationError, type ReplicationErrorCode } from './replication-error
 import { SyncError } from '../sync/sync-error.ts'
 import { diskBytes, SpaceGuard, writeBufferBytes } from './space-guard.ts'
 import { causeCodes, toSyncError } from './storage-error.ts'
-import { syncDirectory, WalSync } from './wal-sync.ts'
+import { syncDirectory, syncFile, WalSync } from './wal-sync.ts'
 
 /** Blocks of 4 KiB and more go to files of their own kind, of this size. */
 export const BLOB_FILE_BYTES = 16 * 1024 * 1024
@@ -206,8 +206,7 @@ function makeStorage(directory: string, bufferBytes: number): HypercoreStorage {
   })
   // It would delete the write-ahead logs, acknowledged entries and all, when RocksDB says that
   // they do not fit. We would rather not open.
-  storage._maybeRecoverLater = () => undefined
-  return storage
+  return Object.assign(storage, { _maybeRecoverLater: () => undefined })
 }
 
 /**
@@ -264,9 +263,4 @@ async function fileDiskBytes(path: string): Promise<number> {
     ({ blocks }) => blocks * STAT_BLOCK_BYTES,
     () => 0
   )
-}
-
-async function syncFile(path: string): Promise<void> {
-  const file = await open(path, 'r')
-  await file.sync().finally(() => file.close())
 }

@@ -29,8 +29,8 @@ const ALLOWANCE_PART = 4
  * How large the write buffer is on a disk of this size. RocksDB recovers from a full disk when
  * it finds as much free, so a small disk has a small one.
  */
-export function writeBufferBytes(diskBytes: number): number {
-  const share = Math.floor(diskBytes / WRITE_BUFFERS_PER_DISK)
+export function writeBufferBytes(totalBytes: number): number {
+  const share = Math.floor(totalBytes / WRITE_BUFFERS_PER_DISK)
   return Math.min(WRITE_BUFFER_BYTES_MAX, Math.max(WRITE_BUFFER_BYTES_MIN, share))
 }
 

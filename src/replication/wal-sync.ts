@@ -99,7 +99,7 @@ export class WalSync {
       const number = walNumber(name)
       if (number === undefined || number < this.#syncedNumber || number >= newest) continue
       const file = await openIfThere(join(this.#directory, name))
-      await file?.datasync().finally(() => file.close())
+      if (file !== undefined) await closeAfter(file, () => file.datasync())
     }
     this.#file = await openIfThere(join(this.#directory, walName(newest)))
     await this.#file?.datasync()
@@ -126,8 +126,21 @@ export function walName(number: number): string {
 
 /** Makes the names in a directory durable. */
 export async function syncDirectory(directory: string): Promise<void> {
-  const handle = await open(directory, 'r')
-  await handle.sync().finally(() => handle.close())
+  await syncFile(directory)
+}
+
+/** Makes a file durable, whoever wrote it. */
+export async function syncFile(path: string): Promise<void> {
+  const file = await open(path, 'r')
+  await closeAfter(file, () => file.sync())
+}
+
+async function closeAfter(file: FileHandle, work: () => Promise<void>): Promise<void> {
+  try {
+    await work()
+  } finally {
+    await file.close()
+  }
 }
 
 /** The database deletes a log file once its contents are elsewhere, and synced. */

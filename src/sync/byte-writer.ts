@@ -95,6 +95,12 @@ export class ByteWriter {
     this.#putU32(at, value)
   }
 
+  /** Takes back all but the first `length` bytes. */
+  truncate(length: number): void {
+    this.#check(length, 0, this.#length)
+    this.#length = length
+  }
+
   /** @returns a view of what has been written, valid until the next write */
   view(): Uint8Array {
     return this.#bytes.subarray(0, this.#length)

@@ -89,6 +89,7 @@ export class Committer {
   #roomWaiters: Waiter[] = []
   #failure: SyncError | undefined
   #isClosed = false
+  #closing: Promise<void> | undefined
 
   /** @param parts - the logs are borrowed: their owner closes them */
   constructor(parts: CommitterParts) {
@@ -177,12 +178,20 @@ export class Committer {
     return this.#wait('sync')
   }
 
-  /** Commits and syncs what was accepted, and accepts no more. Idempotent. */
-  async close(): Promise<void> {
-    if (this.#isClosed) return
-    this.#timer?.cancel()
+  /**
+   * Accepts no more from the call on; commits and syncs what was accepted before. Idempotent: a
+   * later call ends as the first does.
+   */
+  close(): Promise<void> {
+    this.#closing ??= this.#finish()
+    return this.#closing
+  }
+
+  async #finish(): Promise<void> {
     try {
-      await this.sync()
+      const synced = this.sync()
+      this.#isClosed = true
+      await synced
     } finally {
       this.#isClosed = true
       this.#timer?.cancel()
@@ -288,7 +297,8 @@ export class Committer {
   async #appendEntries(count: number): Promise<void> {
     for (let rest = count; rest > 0;) {
       const group = takeGroup(this.#closed, rest, entry => entry.bytes)
-      const first = this.#parts.operationLog.length
+      // The place its operations were told, not the length the log happens to have.
+      const first = this.#entryIndex - this.#closed.length
       const sealed: Uint8Array[] = []
       for (const [at, entry] of group.entries()) sealed.push(await this.#seal(entry, first + at))
       await this.#parts.operationLog.append(sealed, first)

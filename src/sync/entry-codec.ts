@@ -94,17 +94,19 @@ export class EntryBuilder {
    *
    * @returns its number in the entry
    * @throws {RangeError} when it is not an operation that can be read again; the builder is
-   *   then of no more use
+   *   then as it was before
    */
   add(operation: Operation): number {
     if (this.#finished) throw new RangeError('the entry is finished')
     const number = this.#count
-    const operations = this.#operations
-    operations.u16(OPERATION_TYPE_NUMBERS[operation.type])
-    operations.u32(0)
-    const start = operations.length
-    writeOperation(operations, operation, { table: this.#table, index: this.#place.index, number })
-    operations.patchU32(start - 4, operations.length - start)
+    const before = { bytes: this.#operations.length, logs: this.#table.count }
+    try {
+      this.#write(operation, number)
+    } catch (error) {
+      this.#operations.truncate(before.bytes)
+      this.#table.truncate(before.logs)
+      throw error
+    }
     this.#count += 1
     return number
   }
@@ -141,6 +143,15 @@ export class EntryBuilder {
     this.#writeSections(writer)
     if (writer.length > ENTRY_BYTES_MAX) throw new RangeError('the entry is too large')
     return writer.view()
+  }
+
+  #write(operation: Operation, number: number): void {
+    const operations = this.#operations
+    operations.u16(OPERATION_TYPE_NUMBERS[operation.type])
+    operations.u32(0)
+    const start = operations.length
+    writeOperation(operations, operation, { table: this.#table, index: this.#place.index, number })
+    operations.patchU32(start - 4, operations.length - start)
   }
 
   #writeSections(writer: ByteWriter): void {

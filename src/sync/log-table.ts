@@ -32,6 +32,16 @@ export class LogTable {
     this.#numbers = new Map([[own, OWN_LOG_NUMBER]])
   }
 
+  /** How many logs have a number. */
+  get count(): number {
+    return this.#logs.length
+  }
+
+  /** Takes back all but the first `count` numbers. */
+  truncate(count: number): void {
+    for (const log of this.#logs.splice(count)) this.#numbers.delete(log)
+  }
+
   /** How many bytes {@link LogTable.write} writes at most. */
   get byteLength(): number {
     return 4 + (this.#logs.length - LISTED_FROM) * LOG_KEY_BYTES

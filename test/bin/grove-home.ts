@@ -9,6 +9,7 @@ import { readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import type { Test } from 'tap'
 import type { DaemonStatus } from '../../bin/api.ts'
+import { isProcessAlive } from '../../bin/process-alive.ts'
 import { temporaryFolder } from './temporary-folder.ts'
 
 /** How long one command may take, in milliseconds. */
@@ -116,7 +117,7 @@ export class GroveHome {
   /** Kills a daemon and waits until it is gone. */
   async kill(pid: number, signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
     process.kill(pid, signal)
-    await until(() => !isAlive(pid), `process ${pid} ends`)
+    await until(() => !isProcessAlive(pid), `process ${pid} ends`)
   }
 
   /** Writes a file through the mount, in another process. */
@@ -140,8 +141,8 @@ export class GroveHome {
   }
 
   async #end(): Promise<void> {
-    for (const pid of this.#pids) if (isAlive(pid)) await this.run(['stop'])
-    for (const pid of this.#pids) if (isAlive(pid)) process.kill(pid, 'SIGKILL')
+    for (const pid of this.#pids) if (isProcessAlive(pid)) await this.run(['stop'])
+    for (const pid of this.#pids) if (isProcessAlive(pid)) process.kill(pid, 'SIGKILL')
     if (await isMounted(this.mountPoint)) await this.run(['unmount', this.mountPoint])
     if (await isMounted(this.mountPoint)) await runProgram('umount', ['-l', this.mountPoint])
   }
@@ -160,16 +161,6 @@ export async function until(holds: () => boolean | Promise<boolean>, what: strin
 export async function isMounted(directory: string): Promise<boolean> {
   const table = await readFile('/proc/self/mountinfo', 'utf8')
   return table.split('\n').some(line => line.split(' ')[4] === directory)
-}
-
-/** Whether a process lives; one that has ended and was not yet waited for does not. */
-export function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch {
-    return false
-  }
 }
 
 /** Runs another program, such as one that uses the mounted folder, outside of this process. */

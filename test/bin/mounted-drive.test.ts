@@ -8,7 +8,8 @@ import { once } from 'node:events'
 import { readFile, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
-import { GroveHome, isAlive, isMounted, runProgram, until } from './grove-home.ts'
+import { isProcessAlive } from '../../bin/process-alive.ts'
+import { GroveHome, isMounted, runProgram, until } from './grove-home.ts'
 
 const ONE_LINE = /^grove: [^\n]+\n$/
 
@@ -44,7 +45,7 @@ t.test('mount returns when the folder answers; the daemon goes on in the backgro
   t.equal(await grove.mount(), pid, 'the same daemon mounts again')
   t.equal(await grove.read('note'), 'kept')
   t.match(await grove.succeed(['stop']), `${pid}`)
-  t.notOk(isAlive(pid))
+  t.notOk(isProcessAlive(pid))
   t.notOk(await isMounted(grove.mountPoint))
   t.match(JSON.parse(await readFile(join(grove.directory, 'last-run.json'), 'utf8')), {
     clean: true

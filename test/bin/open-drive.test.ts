@@ -47,12 +47,13 @@ async function makeDirectories(options: Options, names: readonly string[]): Prom
 /** Opens the drive and lists its root; with the logs it has then. */
 async function look(options: Options) {
   const drive = await openDrive(options)
-  const { vfs, close } = await drive.openVfs({ readOnly: true })
+  const files = await drive.openVfs({ readOnly: true })
+  const { vfs } = files
   const names: string[] = []
   const handle = vfs.opendir(ROOT_INODE)
   vfs.readdir(handle, 0, ({ name }) => names.push(name) > 0)
   vfs.releasedir(handle)
-  await close()
+  await files.close()
   const { logs } = await drive.status()
   await drive.close()
   return {

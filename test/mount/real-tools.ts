@@ -1,6 +1,7 @@
 /**
  * The real-tool suite as a function of a directory: git, sqlite3, rsync, tar, cp, npm and what
- * editors do, first to fill the directory, then to check it again after a restart. The tools run
+ * editors do, first to fill the directory, then to check it again after a restart, as often as
+ * there are restarts: checking leaves the directory as it was. The tools run
  * in a child process with a deadline. A tool that is not installed is a failure that names the
  * Debian package.
  *

@@ -18,6 +18,7 @@ import { cloneStore } from '../support/cut-wal.ts'
 import { identityOf } from '../support/hypercore-home.ts'
 
 const DISK_MIB = 48
+const MOUNT = 'mount'
 /** RocksDB looks every 5 seconds whether there is space again. */
 const RECOVERY_MS_MAX = 20_000
 
@@ -83,7 +84,7 @@ function fillDisk(): void {
 
 async function main(): Promise<void> {
   mkdirSync(disk)
-  execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${String(DISK_MIB)}m`, 'tmpfs', disk])
+  execFileSync(MOUNT, ['-t', 'tmpfs', '-o', `size=${String(DISK_MIB)}m`, 'tmpfs', disk])
   const logs = await openLogs(directory)
   const { home, content, operations } = logs
   const wrong = async ({ content, operations }: Logs): Promise<number[]> => [

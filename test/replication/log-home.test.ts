@@ -49,10 +49,10 @@ t.test('open() of a home that is open is LOCKED, and leaves it alone', async t =
 
 t.test('open() after kill -9 finds everything appended, content before operations', async t =>
   withDirectory(async directory => {
-    const { process, line, ended } = runChild(child, [directory])
-    await line('appended 50')
-    process.kill('SIGKILL')
-    const { stdout, code } = await ended
+    const writer = runChild(child, [directory])
+    await writer.line('appended 50')
+    writer.process.kill('SIGKILL')
+    const { stdout, code } = await writer.ended
     t.equal(code, null, 'it was killed, and did not end by itself')
     const acknowledged = Number(stdout.trim().split('\n').at(-1)?.split(' ')[1])
     await withHome(directory, async home => {

@@ -15,7 +15,7 @@ import { cloneStore, cutPoints, cutWal, type WalPosition } from '../support/cut-
 import { identityOf, withDirectory } from '../support/hypercore-home.ts'
 import { syncedWal } from '../support/sync-observer.ts'
 
-const COMMITS = 14
+const COMMITS = 10
 const SYNC_EVERY = 4
 
 /** What a resolved `sync` promised. */

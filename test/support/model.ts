@@ -172,6 +172,8 @@ interface Link {
   readonly removals: ModelOperation[]
   /** Places it was given, in order. */
   readonly places: Place[]
+  /** Places that operations gave which named it, wherever they went: what their authors saw. */
+  readonly seenPlaces: (Place & { readonly tip: ModelVersion | undefined })[]
 }
 
 interface Directory {
@@ -313,9 +315,8 @@ class Model {
   #remove(made: ModelOperation, ids: readonly OperationId[], time: Timestamp): void {
     const links = ids.flatMap(id => this.#seenLink(made, id) ?? [])
     for (const link of links) {
-      const target = this.#target(made, link) ?? link
-      this.#touchPlace(made, target, time)
-      this.#touchLink(made, target)
+      this.#touchPlace(made, link, time)
+      this.#touchLink(made, this.#target(made, link) ?? link)
       if (!link.anchor) continue
       const names = this.#namesSeenBy(made, link.anchor)
       const isLast = !names.some(name => !links.includes(name) && this.#isNamedFor(made, name))
@@ -353,8 +354,8 @@ class Model {
   #exchange(made: ModelOperation, { links, others, time }: ExchangeOperation): void {
     const first = links.map(id => this.#seenLink(made, id))
     const second = others.map(id => this.#seenLink(made, id))
-    const here = this.#placeSeenBy(made, first[0])
-    const there = this.#placeSeenBy(made, second[0])
+    const here = first[0] && placeSeenBy(made, first[0])
+    const there = second[0] && placeSeenBy(made, second[0])
     if (!here || !there) return
     for (const link of first) this.#move(made, link, there, time)
     for (const link of second) this.#move(made, link, here, time)
@@ -368,7 +369,9 @@ class Model {
   ): void {
     const target = link && this.#target(made, link)
     if (!target) return
-    this.#touchPlace(made, target, time)
+    this.#touchPlace(made, link, time)
+    const tip = link.anchor && tipSeenBy(made, link.anchor)
+    link.seenPlaces.push({ parent, name, by: made, tip })
     this.#place(target, { parent, name, by: made }, time)
   }
 
@@ -393,11 +396,6 @@ class Model {
     if (!link.anchor || this.#mutation === 'renames take the file along') return link
     const { file } = tipSeenBy(made, link.anchor)
     return file === link.anchor.file ? link : this.#links.get(file.first.made.key)
-  }
-
-  #placeSeenBy(made: ModelOperation, link: Link | undefined): Place | undefined {
-    const target = link && this.#target(made, link)
-    return target && placeSeenBy(made, target)
   }
 
   /** Removing or moving a link changes the directory that its author saw it in. */
@@ -425,7 +423,7 @@ class Model {
   ): Link {
     const link: Link = {
       ...{ made, directory: undefined, anchor: undefined, openedBy: undefined, isDerived: false },
-      ...{ namings: [], removals: [], places: [] },
+      ...{ namings: [], removals: [], places: [], seenPlaces: [] },
       ...parts
     }
     this.#links.set(made.key, link)
@@ -684,8 +682,14 @@ function isWithin(directory: Directory, other: Directory): boolean {
 
 /** Where the author of an operation saw a link. */
 function placeSeenBy(by: ModelOperation, link: Link): Place | undefined {
-  const own = link.places.findLast(place => saw(by, place.by))
-  return own ?? (link.openedBy && placeSeenBy(by, link.openedBy))
+  const { anchor, openedBy } = link
+  const tip = anchor && tipSeenBy(by, anchor)
+  const moved = link.seenPlaces.findLast(
+    place => saw(by, place.by) && (!place.tip || isAncestor(place.tip, tip))
+  )
+  if (moved && !link.isDerived) return moved
+  const own = link.isDerived ? link.places.findLast(place => saw(by, place.by)) : link.places[0]
+  return own ?? (openedBy && placeSeenBy(by, openedBy))
 }
 
 function compareClaims(left: Claim, right: Claim): number {

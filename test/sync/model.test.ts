@@ -390,10 +390,14 @@ t.test('all pairs of commands, on the same, a parent, a child and others', async
     ...['p/f', 'p/d/g', 't'].flatMap(name => [create(name), write(name, name)])
   ]
   const commands = commandsFor(setup)
+  const [before] = devicesAfter(setup)
   let pairs = 0
   for (const first of commands) {
     for (const second of commands) {
-      const history = run({ setup, first: [first], second: [second] })
+      const [one, other] = devicesAfter([])
+      one.merge(before)
+      other.merge(before)
+      const history = runOn([one, other], { first: [first], second: [second] })
       assert.deepEqual(problemsIn(history, 1), [], JSON.stringify([first, second]))
       pairs += 1
     }
@@ -512,9 +516,15 @@ function devicesAfter(setup: readonly Command[]): [ModelDevice, ModelDevice] {
 }
 
 function run(scenario: Pick<Scenario, 'setup' | 'first' | 'second'>): History {
-  const [first, second] = devicesAfter(scenario.setup ?? [])
-  for (const command of scenario.first) first.execute(command)
-  for (const command of scenario.second) second.execute(command)
+  return runOn(devicesAfter(scenario.setup ?? []), scenario)
+}
+
+function runOn(
+  [first, second]: readonly [ModelDevice, ModelDevice],
+  commands: Pick<Scenario, 'first' | 'second'>
+): History {
+  for (const command of commands.first) first.execute(command)
+  for (const command of commands.second) second.execute(command)
   first.merge(second)
   return historyOf([first, second])
 }

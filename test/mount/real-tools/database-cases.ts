@@ -5,6 +5,7 @@
  */
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import type { ToolCase, ToolContext } from './tool-case.ts'
 
 const TRANSACTIONS = 40
@@ -24,6 +25,15 @@ function transactions(count: number): string {
 async function expectWhole(c: ToolContext, database: string, rows: number): Promise<void> {
   const answer = await sqlite(c, database, 'pragma integrity_check; select count(*) from t;')
   assert.equal(answer, `ok\n${rows}`, database)
+}
+
+/** Checks a copy of a database, with whatever lies beside it, and writes to it. */
+async function goOn(c: ToolContext, database: string, rows: number): Promise<void> {
+  await c.run('sh', '-c', 'cp --archive "$0"* "$1"', database, c.scratch)
+  const copy = join(c.scratch, database)
+  await expectWhole(c, copy, rows)
+  await sqlite(c, copy, transactions(3))
+  await expectWhole(c, copy, rows + 3 * ROWS_IN_EACH)
 }
 
 /** See the module. */
@@ -48,10 +58,13 @@ export const databaseCases: readonly ToolCase[] = [
       assert.equal(existsSync(c.path('delete.db-journal')), false)
     },
     async verify(c) {
-      await expectWhole(c, 'truncate.db', ROWS)
-      await sqlite(c, 'truncate.db', transactions(3))
-      await expectWhole(c, 'truncate.db', ROWS + 3 * ROWS_IN_EACH)
-      await expectWhole(c, 'delete.db', ROWS / 2)
+      for (const [mode, rows] of [
+        ['delete', ROWS / 2],
+        ['truncate', ROWS],
+        ['persist', ROWS]
+      ] as const) {
+        await goOn(c, `${mode}.db`, rows)
+      }
     }
   },
   {
@@ -76,10 +89,8 @@ export const databaseCases: readonly ToolCase[] = [
       assert.ok(existsSync(c.path('left.db-wal')), 'the log is there')
     },
     async verify(c) {
-      await expectWhole(c, 'left.db', 4 * ROWS_IN_EACH)
-      await expectWhole(c, 'wal.db', ROWS)
-      await sqlite(c, 'wal.db', transactions(3))
-      await expectWhole(c, 'wal.db', ROWS + 3 * ROWS_IN_EACH)
+      await goOn(c, 'left.db', 4 * ROWS_IN_EACH)
+      await goOn(c, 'wal.db', ROWS)
     }
   }
 ]

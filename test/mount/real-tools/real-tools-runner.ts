@@ -44,8 +44,11 @@ export type RealToolsReportLine =
     }
   | { readonly kind: 'manifest'; readonly manifest: Manifest }
 
-/** The name under which the comparison of the whole tree is reported. */
+/** The names under which the comparisons of the whole tree are reported. */
 const TREE = 'the tree is as it was'
+const TREE_STILL = 'the tree is still as it was'
+/** Where `verify` may write. */
+const SCRATCH = 'verify-scratch'
 
 const CASES: readonly ToolCase[] = [
   gitCases,
@@ -58,7 +61,6 @@ const CASES: readonly ToolCase[] = [
 async function main(options: RealToolsRunnerOptions): Promise<void> {
   const scratch = mkdtempSync(join(tmpdir(), 'grove-tools-'))
   try {
-    // First of all: the checks of the tools change what they check.
     if (options.phase === 'verify') await reportOn(TREE, async () => compareTree(options))
     for (const toolCase of CASES) {
       if (options.only.length > 0 && !options.only.includes(toolCase.name)) continue
@@ -66,6 +68,7 @@ async function main(options: RealToolsRunnerOptions): Promise<void> {
       await reportOn(toolCase.name, async () => runCase(toolCase, options, native))
       rmSync(native, { recursive: true, force: true })
     }
+    if (options.phase === 'verify') await reportOn(TREE_STILL, async () => compareTree(options))
     if (options.phase === 'fill') {
       report({ kind: 'manifest', manifest: manifestOf(options.directory) })
     }
@@ -85,8 +88,13 @@ async function runCase(
     }
   }
   const directory = join(options.directory, toolCase.name.replaceAll(/[^a-z0-9]+/g, '-'))
-  if (options.phase === 'fill') mkdirSync(directory)
-  await toolCase[options.phase](new ToolDirectory({ directory, native }))
+  const scratch = join(options.directory, SCRATCH)
+  mkdirSync(options.phase === 'fill' ? directory : scratch)
+  try {
+    await toolCase[options.phase](new ToolDirectory({ directory, native, scratch }))
+  } finally {
+    rmSync(scratch, { recursive: true, force: true })
+  }
 }
 
 async function compareTree(options: RealToolsRunnerOptions): Promise<void> {

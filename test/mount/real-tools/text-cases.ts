@@ -9,6 +9,7 @@ import {
   chmodSync,
   closeSync,
   copyFileSync,
+  cpSync,
   fstatSync,
   fsyncSync,
   mkdirSync,
@@ -22,7 +23,7 @@ import {
   writeFileSync,
   writeSync
 } from 'node:fs'
-import { dirname } from 'node:path'
+import { dirname, join } from 'node:path'
 import { pattern } from '../../suites/posix/posix-case.ts'
 import type { ToolCase, ToolContext } from './tool-case.ts'
 
@@ -171,9 +172,11 @@ export const textCases: readonly ToolCase[] = [
     },
     async verify(c) {
       await expectFound(c)
-      const notes = c.path('notes')
-      rmSync(notes, { recursive: true })
-      assert.deepEqual(readdirSync(c.directory), [])
+      const copy = join(c.scratch, 'notes')
+      cpSync(c.path('notes'), copy, { recursive: true })
+      assert.equal(readdirSync(copy).length, NOTES)
+      rmSync(copy, { recursive: true })
+      assert.deepEqual(readdirSync(c.scratch), [])
     }
   }
 ]

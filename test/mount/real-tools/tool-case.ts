@@ -13,6 +13,11 @@ export interface ToolContext {
   readonly directory: string
   /** A folder on a native file system, empty in each phase. */
   readonly native: string
+  /**
+   * A directory under test that is empty when `verify` begins and is removed after it: for work
+   * that shows that the drive goes on.
+   */
+  readonly scratch: string
   /** A path below {@link ToolContext.directory}. */
   path(...names: readonly string[]): string
   /** Runs a program in {@link ToolContext.directory} and gives its standard output. */
@@ -29,7 +34,7 @@ export interface ToolCase {
   readonly tools: Readonly<Record<string, string>>
   /** Uses the tool on an empty directory and checks what it did. */
   fill(c: ToolContext): Promise<void>
-  /** Checks again, after a remount. May change the directory. */
+  /** Checks again, after a restart. Changes nothing but the scratch, so that it may be repeated. */
   verify(c: ToolContext): Promise<void>
 }
 
@@ -37,11 +42,17 @@ export interface ToolCase {
 export class ToolDirectory implements ToolContext {
   readonly directory: string
   readonly native: string
+  readonly scratch: string
 
   /** Makes the native folder. */
-  constructor(directories: { readonly directory: string; readonly native: string }) {
+  constructor(directories: {
+    readonly directory: string
+    readonly native: string
+    readonly scratch: string
+  }) {
     this.directory = directories.directory
     this.native = directories.native
+    this.scratch = directories.scratch
     mkdirSync(this.native, { recursive: true })
   }
 
@@ -63,6 +74,8 @@ export class ToolDirectory implements ToolContext {
       deadlineMs: 60_000,
       env: {
         HOME: this.native,
+        // Looking at a repository must not write to it.
+        GIT_OPTIONAL_LOCKS: '0',
         GIT_CONFIG_NOSYSTEM: '1',
         GIT_CONFIG_GLOBAL: join(this.native, 'gitconfig')
       }

@@ -49,19 +49,12 @@ export class NativeDispatch {
   readonly #operations: PathOperations
   readonly #report: ReportFault
   readonly #idle: (() => void)[] = []
-  /** Requests that wait until no file is about to lose its name. */
-  #held: (() => void)[] = []
   #underWay = 0
 
   /** @param report - told of failures that nobody foresaw */
   constructor(operations: PathOperations, report: ReportFault) {
     this.#operations = operations
     this.#report = report
-    operations.whenSettled(() => {
-      const held = this.#held
-      this.#held = []
-      for (const begin of held) begin()
-    })
   }
 
   /** Resolves when no request is under way. */
@@ -100,10 +93,8 @@ export class NativeDispatch {
         serve('unlink', signal, () => whenDone(fs.unlink(path))),
       _op_rmdir: (signal: Signal, path: string) =>
         serve('rmdir', signal, () => whenDone(fs.rmdir(path))),
-      _op_rename: (signal: Signal, from: string, to: string) => {
-        const serveRename = fs.settles(to) ? this.#serveAtOnce.bind(this) : serve
-        serveRename('rename', signal, () => whenDone(fs.rename(from, to)))
-      },
+      _op_rename: (signal: Signal, from: string, to: string) =>
+        serve('rename', signal, () => whenDone(fs.rename(from, to))),
       _op_chmod: (signal: Signal, path: string, mode: number) =>
         serve('chmod', signal, () => whenDone(fs.chmod(path, mode))),
       _op_chown: (signal: Signal, path: string, uid: number, gid: number) =>
@@ -124,14 +115,13 @@ export class NativeDispatch {
   #fileHandlers() {
     const fs = this.#operations
     const serve = this.#serve.bind(this)
-    const serveAtOnce = this.#serveAtOnce.bind(this)
     return {
       _op_open: (signal: Signal, path: string, flags: number) =>
         serve('open', signal, () => whenKnown(fs.open(path, flags), file => [0, file])),
       _op_fgetattr: (signal: Signal, path: string, file: number) =>
         serve('fgetattr', signal, () => [0, fs.fgetattr(path, file)]),
       _op_ftruncate: (signal: Signal, _path: string, file: number, low: number, high: number) =>
-        serveAtOnce('ftruncate', signal, () => whenDone(fs.ftruncate(file, wideNumber(low, high)))),
+        serve('ftruncate', signal, () => whenDone(fs.ftruncate(file, wideNumber(low, high)))),
       _op_read: (
         signal: Signal,
         _path: string,
@@ -140,7 +130,7 @@ export class NativeDispatch {
         _length: number,
         ...offset: [low: number, high: number]
       ) =>
-        serveAtOnce(
+        serve(
           'read',
           (result: number) => signal(result, 0, into.buffer),
           () => whenKnown(fs.read(file, into, wideNumber(...offset)), count => [count])
@@ -153,7 +143,7 @@ export class NativeDispatch {
         _length: number,
         ...offset: [low: number, high: number]
       ) =>
-        serveAtOnce(
+        serve(
           'write',
           (result: number) => signal(result, 0, data.buffer),
           () => whenKnown(fs.write(file, data, wideNumber(...offset)), count => [count])
@@ -161,7 +151,7 @@ export class NativeDispatch {
       _op_fsync: (signal: Signal, _path: string, _onlyData: number, file: number) =>
         serve('fsync', signal, () => whenDone(fs.fsync(file))),
       _op_release: (signal: Signal, path: string, file: number) =>
-        serveAtOnce('release', signal, () => whenDone(fs.release(path, file)))
+        serve('release', signal, () => whenDone(fs.release(path, file)))
     }
   }
 
@@ -199,24 +189,9 @@ export class NativeDispatch {
     }
   }
 
-  /** Runs an operation about names, as soon as they are what they seem. */
+  /** Runs an operation and replies once. */
   #serve(operation: string, reply: Signal, run: () => MaybePromise<Reply>): void {
     this.#underWay++
-    const begin = (): void => {
-      if (false) this.#held.push(begin)
-      else this.#run(operation, reply, run)
-    }
-    begin()
-  }
-
-  /** Runs an operation that has nothing to do with names. */
-  #serveAtOnce(operation: string, reply: Signal, run: () => MaybePromise<Reply>): void {
-    this.#underWay++
-    this.#run(operation, reply, run)
-  }
-
-  /** Runs an operation and replies once. */
-  #run(operation: string, reply: Signal, run: () => MaybePromise<Reply>): void {
     const end = (answer: Reply): void => {
       reply(...answer)
       this.#underWay--

@@ -7,9 +7,9 @@
  * the hidden name leads to it here alone: it is not listed, not recorded, and gone after a crash.
  *
  * When an open file is replaced by a rename, libfuse hides it first and renames then. If we
- * unlinked it at once, a rename that fails would have lost it, and others would find neither of
- * the two for a moment. So the unlinking waits a little: if the rename comes, it replaces the file
- * in one step. Whoever asks for names meanwhile is to wait, too; see {@link Orphans.isUnlinking}.
+ * unlinked it at once, a rename that fails, on a full disk for example, would have lost it. So the
+ * unlinking waits for the next request about names: if that is the rename, it replaces the file in
+ * one step.
  *
  * @module
  */
@@ -18,8 +18,11 @@ import type { InodeNumber, Place, Vfs } from '../../vfs.ts'
 import { FsError } from '../../fs-error.ts'
 import type { ReportFault } from '../errno.ts'
 
-/** How long an unlinking waits for the rename it may belong to, in milliseconds. */
-export const UNLINK_DELAY_MS = 5
+/** How long an unlinking waits for the next request, in milliseconds. */
+export const UNLINK_DELAY_MS = 20
+
+/** libfuse counts the names that it makes up; several requests may come out of order by this. */
+export const HIDDEN_COUNT_SLACK = 64
 
 const HIDDEN_NAME = /^\.fuse_hidden[0-9a-f]{8}([0-9a-f]{8})$/
 
@@ -46,7 +49,6 @@ export class Orphans {
   readonly #orphans = new Map<Name, Orphan>()
   #unlinking: Unlinking | undefined
   #timer: NodeJS.Timeout | undefined
-  /** libfuse counts the names that it makes up, and never gives one twice. */
   #lastCount = 0
 
   /** @param report - told when a file could not be unlinked any more */
@@ -55,14 +57,6 @@ export class Orphans {
     this.#report = report
   }
 
-  /** Whether an unlinking waits. */
-  get isUnlinking(): boolean {
-    return this.#unlinking !== undefined
-  }
-
-  /** Called whenever what waited is done: see {@link Orphans.isUnlinking}. */
-  onSettled: () => void = () => undefined
-
   /** The inode that a hidden name stands for. */
   inodeOf(name: Name): InodeNumber | undefined {
     return this.#orphans.get(name)?.ino
@@ -70,8 +64,8 @@ export class Orphans {
 
   /** Whether a name is one that libfuse could make up now to hide a file. */
   isNextHiddenName(name: Name): boolean {
-    const count = HIDDEN_NAME.exec(name)?.[1]
-    return count !== undefined && Number.parseInt(count, 16) > this.#lastCount
+    const count = countOf(name)
+    return count !== undefined && Math.abs(count - this.#lastCount) <= HIDDEN_COUNT_SLACK
   }
 
   /** Whether some hidden name is in this directory. */
@@ -141,7 +135,7 @@ export class Orphans {
   }
 
   #add(hidden: Name, orphan: Orphan): void {
-    this.#lastCount = Number.parseInt(HIDDEN_NAME.exec(hidden)?.[1] ?? '0', 16)
+    this.#lastCount = Math.max(this.#lastCount, countOf(hidden) ?? 0)
     this.#orphans.set(hidden, orphan)
   }
 
@@ -149,6 +143,11 @@ export class Orphans {
     clearTimeout(this.#timer)
     this.#timer = undefined
     this.#unlinking = undefined
-    this.onSettled()
   }
+}
+
+/** The count in a name that libfuse may have made up. */
+function countOf(name: Name): number | undefined {
+  const count = HIDDEN_NAME.exec(name)?.[1]
+  return count === undefined ? undefined : Number.parseInt(count, 16)
 }

@@ -64,24 +64,6 @@ export class PathOperations {
     this.#orphans = new Orphans(vfs, report)
   }
 
-  /**
-   * Whether a request about names has to wait: an open file is about to lose its name, and if a
-   * rename to it comes, nobody may see that it was away.
-   */
-  get isUnsettled(): boolean {
-    return this.#orphans.isUnlinking
-  }
-
-  /** Whether a rename is what {@link PathOperations.isUnsettled} waits for. */
-  settles(to: string): boolean {
-    return this.#orphans.isReplacedBy(to)
-  }
-
-  /** Calls back whenever nothing has to wait any more. */
-  whenSettled(callback: () => void): void {
-    this.#orphans.onSettled = callback
-  }
-
   // Attributes
 
   /** @returns a `struct stat` */
@@ -184,7 +166,7 @@ export class PathOperations {
       if (!this.#isHiding(source, target)) throw new FsError('ENOENT', 'rename')
       return this.#orphans.hideAgain(source.name, target.name)
     }
-    const isOneStep = this.settles(to)
+    const isOneStep = this.#orphans.isReplacedBy(to)
     if (!isOneStep) this.#orphans.settle()
     if (this.#isHiding(source, target)) {
       const { ino } = this.#vfs.lookup(source)

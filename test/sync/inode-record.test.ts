@@ -1,0 +1,93 @@
+/** Rows of inodes come back from their bytes, and bytes that are no row are refused. */
+import assert from 'node:assert/strict'
+import fc from 'fast-check'
+import t from 'tap'
+import {
+  decodeInode,
+  encodeInode,
+  sameId,
+  type InodeKind,
+  type InodeRecord
+} from '../../src/sync/inode-record.ts'
+import { LogNumbers } from '../../src/sync/log-numbers.ts'
+import { ROOT_ID } from '../../src/sync/operation.ts'
+import { SyncError } from '../../src/sync/sync-error.ts'
+import { arbitraryId, arbitraryName, arbitraryTime, LOGS } from '../support/arbitrary-operation.ts'
+
+const logs = new LogNumbers()
+for (const log of LOGS) logs.add(log)
+
+const KINDS: InodeKind[] = [
+  ...(['file', 'directory', 'symlink', 'fifo', 'socket', 'character', 'block'] as const)
+]
+
+const number = fc.oneof(fc.nat({ max: 300 }), fc.maxSafeNat())
+const link = fc.record({ id: arbitraryId, parent: number, name: arbitraryName })
+
+const arbitraryRecord: fc.Arbitrary<InodeRecord> = fc
+  .record({
+    ...{ ino: number, id: arbitraryId, kind: fc.constantFrom(...KINDS) },
+    ...{ mode: fc.nat({ max: 0o7777 }), uid: number, gid: number, rdev: number },
+    ...{ size: number, allocated: number, version: arbitraryId },
+    ...{ atime: arbitraryTime, mtime: arbitraryTime, ctime: arbitraryTime },
+    ...{ links: fc.array(link, { maxLength: 4 }), children: number, subdirectories: number },
+    ...{ xattrs: number, target: fc.uint8Array({ maxLength: 300 }) }
+  })
+  .map(record => structuredClone(record))
+
+t.test('an inode comes back from its bytes', async () => {
+  fc.assert(
+    fc.property(arbitraryRecord, record => {
+      assert.deepEqual(decodeInode(encodeInode(record, logs), logs), record)
+    })
+  )
+})
+
+t.test('a decoded inode does not keep the bytes it was read from', async t => {
+  const [record] = fc.sample(arbitraryRecord, { numRuns: 1, seed: 4 })
+  if (!record) throw new Error('no sample')
+  const bytes = encodeInode({ ...record, target: Uint8Array.of(1, 2, 3) }, logs)
+  const decoded = decodeInode(bytes, logs)
+  bytes.fill(0)
+  t.strictSame(decoded.target, Uint8Array.of(1, 2, 3))
+})
+
+t.test('bytes that are no inode are refused as damage', async () => {
+  const isRefusal = (error: unknown): boolean =>
+    error instanceof SyncError && (error.code === 'DAMAGED' || error.code === 'MALFORMED')
+  for (const record of fc.sample(arbitraryRecord, { numRuns: 10, seed: 5 })) {
+    const row = encodeInode(record, logs)
+    for (let end = 0; end < row.length; end++) {
+      assert.throws(() => decodeInode(row.subarray(0, end), logs), isRefusal)
+    }
+    assert.throws(() => decodeInode(Uint8Array.from([...row, 0]), logs), isRefusal)
+    assert.throws(() => decodeInode(Uint8Array.of(99, ...row.subarray(1)), logs), isRefusal)
+  }
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 200 }), bytes => {
+      try {
+        decodeInode(bytes, logs)
+      } catch (error) {
+        assert.ok(isRefusal(error))
+      }
+    })
+  )
+})
+
+t.test('an inode of a log without a number cannot be written or read', async t => {
+  const [record] = fc.sample(arbitraryRecord, { numRuns: 1, seed: 6 })
+  if (!record) throw new Error('no sample')
+  const [log] = LOGS
+  const made = { ...record, id: { log, index: 1, number: 0 } }
+  t.throws(() => encodeInode(made, new LogNumbers()), { code: 'MALFORMED' })
+  t.throws(() => decodeInode(encodeInode(made, logs), new LogNumbers()), { code: 'DAMAGED' })
+})
+
+t.test('sameId() compares log, index and number', async t => {
+  const [log, other] = LOGS
+  const id = { log, index: 3, number: 4 }
+  t.ok(sameId(id, { ...id }))
+  t.notOk(sameId(id, { ...id, number: 5 }))
+  t.notOk(sameId(id, { ...id, index: 4 }))
+  t.notOk(sameId(id, { ...id, log: other ?? ROOT_ID.log }))
+})

@@ -39,7 +39,9 @@ export async function createDrive(options: CreateOptions): Promise<NewDrive> {
 }
 
 async function createLocked({ home, deviceName, passphrase }: CreateOptions): Promise<NewDrive> {
-  const drive = await makeNewDrive({ deviceName, random: systemRandom, clock: new SystemClock() })
+  const owner = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 }
+  const clock = new SystemClock()
+  const drive = await makeNewDrive({ deviceName, owner, random: systemRandom, clock })
   const log = new DaemonLog(home.logFile)
   log.write('grove init')
   await recordNewDrive({ home, keys: drive.content, log }, drive.firstOperations)

@@ -49,6 +49,8 @@ let exitCode = 0
 void main(process.argv.slice(2)).then(leave)
 
 async function main(args: readonly string[]): Promise<number> {
+  // Whatever is made in a home, also by libraries, is the owner's alone.
+  process.umask(0o077)
   const parser = makeParser()
   try {
     await parser.parseAsync(args, { from: 'user' })

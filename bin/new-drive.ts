@@ -17,9 +17,20 @@ import { signMemberStatement } from '../src/crypto/member-statement.ts'
 import type { Random } from '../src/crypto/random.ts'
 import { generateWords } from '../src/crypto/recovery-words.ts'
 import { HASH_BYTES, KEY_BYTES, PUBLIC_KEY_BYTES, blake2b } from '../src/crypto/sodium.ts'
-import type { Clock } from '../src/sync/clock.ts'
-import type { Operation } from '../src/sync/operation.ts'
+import type { Clock, Timestamp } from '../src/sync/clock.ts'
+import { ROOT_ID, type Operation } from '../src/sync/operation.ts'
 import { GroveError } from './grove-error.ts'
+
+/** Permission bits of a new drive's root directory. */
+export const ROOT_MODE = 0o755
+
+/** Whose the root directory is. */
+export interface Owner {
+  /** User. */
+  readonly uid: number
+  /** Group. */
+  readonly gid: number
+}
 
 /** What a new drive starts with. */
 export interface NewDrive {
@@ -27,7 +38,10 @@ export interface NewDrive {
   readonly words: string
   /** For the key file. */
   readonly content: KeyFileContent
-  /** For the first entry of the operation log: the attestation and the sealed drive key. */
+  /**
+   * For the first entry of the operation log: the attestation, the sealed drive key, and the
+   * owner of the root directory.
+   */
   readonly firstOperations: readonly Operation[]
 }
 
@@ -38,10 +52,11 @@ export interface NewDrive {
  */
 export async function makeNewDrive(input: {
   readonly deviceName: string
+  readonly owner: Owner
   readonly random: Random
   readonly clock: Clock
 }): Promise<NewDrive> {
-  const { deviceName, random, clock } = input
+  const { deviceName, owner, random, clock } = input
   const words = generateWords(random)
   const identity = await Identity.fromWords(words)
   try {
@@ -51,8 +66,8 @@ export async function makeNewDrive(input: {
     const row = keys.get(keys.currentKeyId)
     const recipients = [deviceKeys.box.publicKey, identity.recovery.publicKey]
     const envelopes = recipients.map(recipient => sealDriveKey({ row, drive, recipient, random }))
-    const { sec, nsec } = clock.now()
-    const issuedMs = sec * 1_000 + Math.floor(nsec / 1_000_000)
+    const time = clock.now()
+    const issuedMs = time.sec * 1_000 + Math.floor(time.nsec / 1_000_000)
     const statement = signMemberStatement(
       {
         action: 'attest',
@@ -90,12 +105,19 @@ export async function makeNewDrive(input: {
     }
     const firstOperations: readonly Operation[] = [
       { type: 'statement', bytes: statement },
-      ...envelopes.map(bytes => ({ type: 'envelope', bytes }) as const)
+      ...envelopes.map(bytes => ({ type: 'envelope', bytes }) as const),
+      rootAttributes(owner, time)
     ]
     return { words, content, firstOperations }
   } finally {
     identity.clear()
   }
+}
+
+/** Without this the root directory would be root's, and of 1970. */
+function rootAttributes(owner: Owner, time: Timestamp): Operation {
+  const place = { inode: ROOT_ID, base: ROOT_ID }
+  return { type: 'setattr', ...place, ...owner, mode: ROOT_MODE, atime: time, mtime: time, time }
 }
 
 /**

@@ -5,6 +5,7 @@
  */
 import type { Context } from './command.ts'
 import { DaemonLog } from './daemon-log.ts'
+import { exitWhenInterrupted } from './exit-when-interrupted.ts'
 import type { Home } from './home.ts'
 import { HomeLock } from './home-lock.ts'
 import { openDrive } from './open-drive.ts'
@@ -41,7 +42,11 @@ export async function withOfflineDrive<T>(
     const log = new DaemonLog(home.logFile)
     log.write(`grove ${command}`)
     const onProgress = bar.update.bind(bar)
-    const drive = await openDrive({ home, keys, log, onProgress, rebuildIndex })
+    const drive = await exitWhenInterrupted({
+      signal: context.signal,
+      say: () => context.stderr.write('grove: interrupted\n'),
+      work: () => openDrive({ home, keys, log, onProgress, rebuildIndex })
+    })
     bar.end()
     try {
       return await work(drive)

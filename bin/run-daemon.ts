@@ -8,6 +8,7 @@ import type { KeyFileContent } from '../src/crypto/key-file.ts'
 import type { MountRequest, MountedStatus } from './api.ts'
 import { Daemon, END_MS_MAX } from './daemon.ts'
 import { DaemonLog } from './daemon-log.ts'
+import { exitWhenInterrupted } from './exit-when-interrupted.ts'
 import type { Environment, Home } from './home.ts'
 import { HomeLock } from './home-lock.ts'
 import type { MountTools } from './mounts.ts'
@@ -58,7 +59,6 @@ export interface RunOptions {
 export async function runDaemon(options: RunOptions): Promise<number> {
   // The process keeps no folder busy, least of all the one it is about to mount on.
   process.chdir('/')
-  process.umask(0o077)
   const { home } = options
   const lock = await HomeLock.acquire(home.lockFile, { pid: process.pid, command: 'mount' })
   try {
@@ -78,7 +78,12 @@ export async function runDaemon(options: RunOptions): Promise<number> {
 
 async function serve(options: RunOptions, lock: HomeLock, log: DaemonLog): Promise<number> {
   const { home, keys, tools, signal } = options
-  const drive = await options.openDrive({ home, keys, log, onProgress: options.onProgress })
+  const { onProgress } = options
+  const drive = await exitWhenInterrupted({
+    signal,
+    say: () => log.write('interrupted while opening the drive'),
+    work: () => options.openDrive({ home, keys, log, onProgress })
+  })
   const daemon = new Daemon({ home, drive, tools, log })
   const unwatch = watchFaults(daemon, log)
   const endOnSignal = (): void => void endInTime(daemon, log, 'a signal')

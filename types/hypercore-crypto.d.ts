@@ -9,6 +9,8 @@ declare module 'hypercore-crypto' {
   const crypto: {
     /** Derives the key pair of a 32-byte seed. */
     keyPair(seed: Uint8Array): KeyPair
+    /** Hash of a leaf of the merkle tree; hypercore calls it through this object. */
+    data(block: Uint8Array): Uint8Array
   }
   export default crypto
 }

@@ -6,6 +6,7 @@ declare module 'sodium-native' {
     sodium_memzero(bytes: Uint8Array): void
     sodium_memcmp(left: Uint8Array, right: Uint8Array): boolean
     crypto_generichash(out: Uint8Array, message: Uint8Array, key?: Uint8Array): void
+    crypto_generichash_batch(out: Uint8Array, messages: readonly Uint8Array[]): void
     crypto_aead_xchacha20poly1305_ietf_encrypt(
       out: Uint8Array,
       plain: Uint8Array,

@@ -82,6 +82,13 @@ export function blake2b(bytes: Uint8Array): Uint8Array {
   return hash
 }
 
+/** BLAKE2b-256 of `parts` one after another; 32 bytes, fresh. */
+export function blake2bOfParts(parts: readonly Uint8Array[]): Uint8Array {
+  const hash = new Uint8Array(HASH_BYTES)
+  sodium.crypto_generichash_batch(hash, parts)
+  return hash
+}
+
 /**
  * Keyed BLAKE2b.
  *

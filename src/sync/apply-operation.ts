@@ -3,29 +3,32 @@
  * ago and one read from a log at start, so that a rebuilt index is the one that was lost.
  *
  * An operation whose inode or link is not known (its entry is damaged, or it was removed) is
- * passed over: what it would have changed is not there.
+ * passed over: what it would have changed is not there. Where entries are missing, those after
+ * them still make a tree: a directory is not removed with what is in it nor moved into itself,
+ * and what stands where something is put gets another name.
  *
  * @module
  */
 import type { Timestamp } from './clock.ts'
 import { sameId, type InodeKind, type InodeRecord, type LinkRecord } from './inode-record.ts'
-import type {
-  CreateOperation,
-  ExchangeOperation,
-  InodeId,
-  LinkId,
-  LinkOperation,
-  MkdirOperation,
-  Name,
-  Operation,
-  OperationId,
-  RenameOperation,
-  SetattrOperation,
-  SetxattrOperation,
-  RemovexattrOperation,
-  TruncateOperation,
-  UnlinkOperation,
-  WriteOperation
+import {
+  NAME_BYTES_MAX,
+  type CreateOperation,
+  type ExchangeOperation,
+  type InodeId,
+  type LinkId,
+  type LinkOperation,
+  type MkdirOperation,
+  type Name,
+  type Operation,
+  type OperationId,
+  type RenameOperation,
+  type SetattrOperation,
+  type SetxattrOperation,
+  type RemovexattrOperation,
+  type TruncateOperation,
+  type UnlinkOperation,
+  type WriteOperation
 } from './operation.ts'
 import type { TreeIndex } from './tree-index.ts'
 
@@ -116,7 +119,8 @@ function link(index: TreeIndex, id: OperationId, operation: LinkOperation): bool
 }
 
 function unlink(index: TreeIndex, operation: UnlinkOperation, options: ApplyOptions): boolean {
-  return operation.links.every(id => remove(index, id, operation.time, options))
+  const removed = operation.links.map(id => remove(index, id, operation.time, options))
+  return removed.every(Boolean)
 }
 
 function rename(index: TreeIndex, operation: RenameOperation, options: ApplyOptions): boolean {
@@ -124,7 +128,8 @@ function rename(index: TreeIndex, operation: RenameOperation, options: ApplyOpti
   if (parent === undefined) return false
   for (const id of operation.replaced) remove(index, id, operation.time, options)
   const { name, time } = operation
-  return operation.links.every(id => move(index, id, { parent: parent.ino, name }, time))
+  const moved = operation.links.map(id => move(index, id, { parent: parent.ino, name }, time))
+  return moved.every(Boolean)
 }
 
 function exchange(index: TreeIndex, operation: ExchangeOperation): boolean {
@@ -132,6 +137,10 @@ function exchange(index: TreeIndex, operation: ExchangeOperation): boolean {
   const second = operation.others.map(id => linkOf(index, id))
   const [here, there] = [first[0], second[0]]
   if (!here || !there) return false
+  const closesCycle =
+    first.some(found => found && isWithin(index, there.link.parent, found.ino)) ||
+    second.some(found => found && isWithin(index, here.link.parent, found.ino))
+  if (closesCycle) return false
   // Both places are emptied before either is filled: a place holds one name.
   for (const found of [...first, ...second]) if (found) displace(index, found, operation.time)
   for (const found of first)
@@ -146,7 +155,8 @@ function write(index: TreeIndex, id: OperationId, operation: WriteOperation): bo
   if (file === undefined) return false
   const { pieces, size, time } = operation
   for (const piece of pieces) if (piece.kind === 'block') index.addLog(piece.log)
-  const grown = index.content.write(file.ino, pieces, time.sec)
+  const freed = shorten(index, file, size, time)
+  const grown = freed + index.content.write(file.ino, pieces, time.sec)
   index.inodes.put(file.ino, '', {
     ...{ ...file, size, allocated: file.allocated + grown, version: id },
     ...{ mtime: time, ctime: time }
@@ -158,13 +168,18 @@ function truncate(index: TreeIndex, id: OperationId, operation: TruncateOperatio
   const file = recordOf(index, operation.inode)
   if (file === undefined) return false
   const { size, time } = operation
-  const cut = { from: size, to: file.size }
-  const grown = size < file.size ? index.content.cut(file.ino, cut, time.sec) : 0
+  const grown = shorten(index, file, size, time)
   index.inodes.put(file.ino, '', {
     ...{ ...file, size, allocated: file.allocated + grown, version: id },
     ...{ mtime: time, ctime: time }
   })
   return true
+}
+
+/** Removes what lies beyond a size. @returns by how much the allocated bytes grew (0 or less) */
+function shorten(index: TreeIndex, file: InodeRecord, size: number, time: Timestamp): number {
+  if (size >= file.size) return 0
+  return index.content.cut(file.ino, { from: size, to: file.size }, time.sec)
 }
 
 function setattr(index: TreeIndex, operation: SetattrOperation): boolean {
@@ -206,7 +221,7 @@ function removexattr(index: TreeIndex, operation: RemovexattrOperation): boolean
 /** Removes a link; an inode without any goes too, unless it is open. */
 function remove(index: TreeIndex, id: LinkId, time: Timestamp, options: ApplyOptions): boolean {
   const found = linkOf(index, id)
-  if (found === undefined) return false
+  if (found === undefined || index.inode(found.ino).children > 0) return false
   const record = displace(index, found, time)
   // The identity of the inode must still be found after its first name is gone.
   if (!sameId(id, record.id)) index.identify(id, undefined)
@@ -223,7 +238,7 @@ function move(
   time: Timestamp
 ): boolean {
   const found = linkOf(index, id)
-  if (found === undefined) return false
+  if (found === undefined || isWithin(index, to.parent, found.ino)) return false
   displace(index, found, time)
   place(index, found.ino, { id, ...to }, time)
   return true
@@ -241,12 +256,55 @@ function displace(index: TreeIndex, found: FoundLink, time: Timestamp): InodeRec
   return changed
 }
 
-/** Puts a link at an empty place. */
+/** Puts a link at a place, which its author saw empty. */
 function place(index: TreeIndex, ino: number, link: LinkRecord, time: Timestamp): void {
+  makeRoom(index, link, time)
   const record = index.inode(ino)
   index.inodes.put(ino, '', { ...record, links: [...record.links, link], ctime: time })
   index.names.put(link.parent, link.name, { name: link.name, ino, kind: record.kind })
   touchDirectory(index, link.parent, record.kind, 1, time)
+}
+
+/**
+ * Something stands at a place that is about to be filled only if the entry that took it away
+ * could not be read: it is kept, under a name of its own.
+ */
+function makeRoom(index: TreeIndex, { parent, name }: LinkRecord, time: Timestamp): void {
+  const there = index.names.get(parent, name)
+  const link = there && index.inode(there.ino).links.find(each => isAt(each, parent, name))
+  if (!link) return
+  displace(index, { ino: there.ino, link }, time)
+  place(index, there.ino, { ...link, name: recoveredName(index, parent, name) }, time)
+}
+
+function recoveredName(index: TreeIndex, parent: number, name: Name): Name {
+  for (let attempt = 1; ; attempt++) {
+    const suffix = attempt === 1 ? ' (recovered)' : ` (recovered ${attempt})`
+    const free = (cut(name, NAME_BYTES_MAX - suffix.length) + suffix) as Name
+    if (index.names.get(parent, free) === undefined) return free
+  }
+}
+
+/** @returns at most so many bytes of a name, no character of UTF-8 broken */
+function cut(name: Name, bytesMax: number): string {
+  if (name.length <= bytesMax) return name
+  let end = bytesMax
+  while (end > 0 && (name.charCodeAt(end) & 0xc0) === 0x80) end--
+  return name.slice(0, end)
+}
+
+function isAt(link: LinkRecord, parent: number, name: Name): boolean {
+  return link.parent === parent && link.name === name
+}
+
+/** Whether a directory is an inode or lies below it; only then could a move close a cycle. */
+function isWithin(index: TreeIndex, directory: number, ino: number): boolean {
+  if (index.inode(ino).kind !== 'directory') return false
+  for (let at: number | undefined = directory; at !== undefined;) {
+    if (at === ino) return true
+    at = index.inodes.get(at)?.links[0]?.parent
+  }
+  return false
 }
 
 function touchDirectory(

@@ -13,7 +13,7 @@
  *
  * @module
  */
-import { blake2b } from '../crypto/sodium.ts'
+import { hashBlock } from '../crypto/block-hash.ts'
 import type { Sealer } from '../crypto/sealer.ts'
 import type { BlockStore } from './block-store.ts'
 import type { Clock, Timer } from './clock.ts'
@@ -143,7 +143,7 @@ export class Committer {
     this.#blocks.push(sealed)
     this.#blockBytes += sealed.length
     if (this.#blockBytes >= STREAM_BYTES) this.#want()
-    return { index, hash: blake2b(sealed) }
+    return { index, hash: hashBlock(sealed) }
   }
 
   /** @returns a block that is accepted and not yet appended, sealed */

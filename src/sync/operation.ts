@@ -58,7 +58,7 @@ export interface BlockPiece {
   readonly log: LogKey
   /** The block's index in it. */
   readonly index: number
-  /** BLAKE2b-256 of the sealed block: names the bytes even where a log forked. */
+  /** Hash of the sealed block ({@link hashBlock}): names the bytes even where a log forked. */
   readonly hash: Uint8Array
   /** Where the run starts within the opened block, in bytes. */
   readonly blockOffset: number

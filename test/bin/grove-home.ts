@@ -122,9 +122,8 @@ export class GroveHome {
 
   /** Writes a file through the mount, in another process. */
   async write(name: string, text: string): Promise<void> {
-    const script = 'printf %s "$2" > "$1"'
-    const args = ['-c', script, 'sh', join(this.mountPoint, name), text]
-    const { code, stderr } = await runProgram('sh', args)
+    const args = ['-c', 'cat > "$1"', 'sh', join(this.mountPoint, name)]
+    const { code, stderr } = await runProgram('sh', args, text)
     if (code !== 0) throw new Error(`cannot write: ${stderr}`)
   }
 
@@ -167,13 +166,14 @@ export async function isMounted(directory: string): Promise<boolean> {
 export async function runProgram(
   program: string,
   args: readonly string[],
-  options: { readonly cwd?: string } = {}
+  input = ''
 ): Promise<Outcome> {
-  const child = spawn(program, args, { stdio: 'pipe', timeout: COMMAND_MS_MAX, ...options })
+  const child = spawn(program, args, { stdio: 'pipe', timeout: COMMAND_MS_MAX })
   const output = { stdout: '', stderr: '' }
   for (const name of ['stdout', 'stderr'] as const)
     child[name].on('data', chunk => (output[name] += String(chunk)))
-  child.stdin.end()
+  child.stdin.on('error', () => undefined)
+  child.stdin.end(input)
   await once(child, 'close')
   return { code: child.exitCode, ...output }
 }

@@ -12,7 +12,14 @@ import { temporaryFolder } from './temporary-folder.ts'
 
 const newKeys = async () => {
   const clock = new VirtualClock()
-  return (await makeNewDrive({ deviceName: 'desk', random: systemRandom, clock })).content
+  return (
+    await makeNewDrive({
+      deviceName: 'desk',
+      owner: { uid: 0, gid: 0 },
+      random: systemRandom,
+      clock
+    })
+  ).content
 }
 const text = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex')
 

@@ -7,10 +7,14 @@ import { openDriveKey } from '../../src/crypto/drive-key-envelope.ts'
 import { Identity } from '../../src/crypto/identity.ts'
 import { openMemberStatement } from '../../src/crypto/member-statement.ts'
 import { blake2b } from '../../src/crypto/sodium.ts'
+import { ROOT_ID } from '../../src/sync/operation.ts'
 import { VirtualClock } from '../support/virtual-clock.ts'
 
-const make = () =>
-  makeNewDrive({ deviceName: 'Schreibtisch', random: systemRandom, clock: new VirtualClock() })
+const owner = { uid: 1000, gid: 100 }
+const make = () => {
+  const clock = new VirtualClock()
+  return makeNewDrive({ deviceName: 'Schreibtisch', owner, random: systemRandom, clock })
+}
 
 t.test('makeNewDrive() seals the drive key to the words and to the device', async t => {
   const { words, content, firstOperations } = await make()
@@ -32,7 +36,7 @@ t.test('makeNewDrive() seals the drive key to the words and to the device', asyn
 
 t.test('makeNewDrive() attests the device, its name and the envelopes', async t => {
   const { content, firstOperations } = await make()
-  const [first, ...envelopes] = firstOperations
+  const [first, ...others] = firstOperations
   t.equal(first?.type, 'statement')
   if (first?.type !== 'statement') return
   t.strictSame(content.statements, [first.bytes])
@@ -40,9 +44,14 @@ t.test('makeNewDrive() attests the device, its name and the envelopes', async t 
   t.equal(member.action, 'attest')
   t.strictSame(member.signer, content.identity)
   t.strictSame(member.subject, content.deviceKeys.publicKeys)
-  const bytes = envelopes.map(each => (each.type === 'envelope' ? each.bytes : new Uint8Array()))
+  const bytes = others.flatMap(each => (each.type === 'envelope' ? [each.bytes] : []))
   t.strictSame(member.envelopesHash, blake2b(Buffer.concat(bytes)))
   t.equal(deviceNameOf(content), 'Schreibtisch')
+})
+
+t.test('makeNewDrive() gives the root directory to its owner', async t => {
+  const { firstOperations } = await make()
+  t.match(firstOperations.at(-1), { type: 'setattr', inode: ROOT_ID, ...owner, mode: 0o755 })
 })
 
 t.test('makeNewDrive() never makes the same twice', async t => {

@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto'
 import { open, readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
+import { hashBlock } from '../../src/crypto/block-hash.ts'
 import { logSigner } from '../../src/replication/core-slot.ts'
 import { LogHome } from '../../src/replication/log-home.ts'
 import { bytes, rejectsWith } from '../suites/log-suite.ts'
@@ -129,4 +130,22 @@ t.test('logSigner() gives another log for another seed or other user data', asyn
   )
   t.throws(() => logSigner({ seed: seed.subarray(1), userData }), RangeError)
   t.throws(() => logSigner({ seed, userData: userData.subarray(1) }), RangeError)
+})
+
+t.test('a block whose hash is known gives the tree hash of one whose hash is not', async t => {
+  const block = new Uint8Array(5000).fill(9)
+  const [known, unknown] = [block.slice(), block.slice()]
+  hashBlock(known)
+  const hashes: Uint8Array[] = []
+  for (const appended of [known, unknown]) {
+    await withDirectory(async directory => {
+      const home = await LogHome.open({ directory })
+      const log = await home.openLog(identityOf('content'))
+      await log.append([appended], 0)
+      hashes.push(await log.treeHash(1))
+      await home.close()
+    })
+  }
+  t.equal(hashes.length, 2)
+  t.same(hashes[0], hashes[1])
 })

@@ -13,7 +13,7 @@ export interface KeyValueStoreSubject {
   /** Opens an empty store. */
   create(): Promise<KeyValueStore>
   /** Opens a closed store again; absent when it forgets. */
-  reopen?(store: KeyValueStore): Promise<KeyValueStore>
+  readonly reopen?: (store: KeyValueStore) => Promise<KeyValueStore>
   /** Removes what a store left behind. */
   remove(): Promise<void>
 }
@@ -189,7 +189,9 @@ export function keyValueStoreSuite(t: Test, name: string, subject: KeyValueStore
               else model.delete(hex(key))
             }
           }
-          const expected = [...model].filter(([key]) => key >= hex(from) && key < hex(to)).sort()
+          const expected = [...model]
+            .filter(([key]) => key >= hex(from) && key < hex(to))
+            .sort(([a], [b]) => (a < b ? -1 : 1))
           const actual = [...store.range({ from, to })].map(([k, v]) => [hex(k), hex(v)])
           if (JSON.stringify(expected) !== JSON.stringify(actual)) {
             throw new Error(`expected ${JSON.stringify(expected)}, got ${JSON.stringify(actual)}`)
@@ -203,12 +205,12 @@ export function keyValueStoreSuite(t: Test, name: string, subject: KeyValueStore
     )
   })
 
-  const { reopen } = subject
-  if (!reopen) return
+  if (!subject.reopen) return
   test('a closed store keeps its rows', async (t, store) => {
     await store.commit(Array.from({ length: 500 }, (_, i) => put(`${1000 + i}`, `${i}`)))
     await store.close()
-    const again = await reopen(store)
+    const again = await subject.reopen?.(store)
+    if (!again) throw new Error('it can be reopened')
     try {
       t.equal(rows(again).length, 500)
       await again.commit([put('2', 'more')])

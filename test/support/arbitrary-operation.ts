@@ -11,7 +11,6 @@ import type { EntryPlace } from '../../src/sync/entry-codec.ts'
 import { logKey, type LogKey } from '../../src/sync/log.ts'
 import {
   ROOT_ID,
-  type InodeId,
   type Name,
   type Operation,
   type OperationId,
@@ -107,7 +106,7 @@ const id = arbitraryId
 const ids = fc.array(id, { minLength: 1, maxLength: 3 })
 const name = arbitraryName
 const time = arbitraryTime
-const made = { parent: id as Arbitrary<InodeId>, name, mode, uid: u32, gid: u32, time }
+const made = { parent: id, name, mode, uid: u32, gid: u32, time }
 const seen = { inode: id, base: id, time }
 
 const arbitraryCreate: Arbitrary<Operation> = fc

@@ -4,9 +4,13 @@
  * @module
  */
 import { KeyTable } from '../../src/crypto/key-table.ts'
+import { Sealer } from '../../src/crypto/sealer.ts'
 import { DriveVfs } from '../../src/fs/drive-vfs.ts'
 import type { FileSystemStatus } from '../../src/fs/vfs.ts'
+import type { Entry } from '../../src/sync/entry.ts'
+import { readEntry } from '../../src/sync/replay.ts'
 import { Replica } from '../../src/sync/replica.ts'
+import { filled, fromHex } from './bytes.ts'
 import { MemoryBlockStore } from './memory-block-store.ts'
 import { MemoryHome } from './memory-home.ts'
 import { MemoryKeyValueStore } from './memory-key-value-store.ts'
@@ -15,6 +19,7 @@ import { SeededRandom } from './seeded-random.ts'
 import { VirtualClock } from './virtual-clock.ts'
 
 const GIB = 2 ** 30
+const DRIVE_ID = filled(32, 7)
 
 /** A drive that can be closed, killed and opened again. */
 export class MemoryDrive {
@@ -66,7 +71,7 @@ export class MemoryDrive {
       operationLog: new MemoryLog({ home: this.home, key: this.operationKey }),
       contentLog: new MemoryBlockStore({ home: this.home, key: this.contentKey }),
       earlier: [],
-      drive: new Uint8Array(32).fill(7),
+      drive: DRIVE_ID,
       keys: this.#keys,
       indexKey: new Uint8Array(32).fill(9),
       clock: this.clock,
@@ -86,6 +91,30 @@ export class MemoryDrive {
     await this.#replica?.close()
     this.#vfs = undefined
     this.#replica = undefined
+  }
+
+  /** The process dies and is started again, or the power is lost with so many writes kept. */
+  async crash(power: { readonly kept: number } | undefined): Promise<void> {
+    if (power) this.home.losePower(power)
+    else this.home.kill()
+    this.abandon()
+    await this.open()
+  }
+
+  /** The entries that the operation log has. */
+  async entries(): Promise<readonly Entry[]> {
+    const log = new MemoryLog({ home: this.home, key: this.operationKey })
+    const sealer = new Sealer({
+      ...{ keys: this.#keys, purpose: 'entry', drive: DRIVE_ID, random: this.#random },
+      log: fromHex(log.key)
+    })
+    const entries: Entry[] = []
+    for (let index = 0; index < log.length; index++) {
+      const entry = await readEntry(log, index, sealer)
+      if (entry) entries.push(entry)
+    }
+    await log.close()
+    return entries
   }
 
   /** How many blocks the content log still stores. */

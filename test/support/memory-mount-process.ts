@@ -43,6 +43,12 @@ class Habits {
       this.#names.set(opened.attributes.ino, place.name)
       return opened
     }
+    const mknod = vfs.mknod.bind(vfs)
+    vfs.mknod = (place, node, caller) => {
+      const attributes = mknod(place, node, caller)
+      this.#names.set(attributes.ino, place.name)
+      return attributes
+    }
     vfs.open = (ino, flags) => {
       const handle = open(ino, flags)
       const name = this.#names.get(ino) ?? ''
@@ -111,7 +117,7 @@ const commands: Record<string, (mount: ServedMount, args: readonly unknown[]) =>
     const handle = vfs.open(ino, 1)
     const { size } = vfs.getattr(ino)
     const bytes = Buffer.from(String(text))
-    vfs.write(handle, bytes, { offset: size, killPrivileges: false })
+    void vfs.write(handle, bytes, { offset: size, killPrivileges: false })
     vfs.release(handle)
     return notify === true ? mount.notifier?.grew(ino, size + bytes.length) : true
   },
@@ -120,6 +126,9 @@ const commands: Record<string, (mount: ServedMount, args: readonly unknown[]) =>
     const place = { parent: 1 as InodeNumber, name: String(name) as Name }
     vfs.mknod(place, { mode: 0o100644, rdev: 0 }, { uid: 0, gid: 0 })
   },
+  /** Removes a file of a directory behind the kernel's back. */
+  unlinkBehind: (_mount, [directoryName, name]) =>
+    vfs.unlink({ parent: inodeOf(directoryName), name: String(name) as Name }),
   contentChanged: (mount, [name]) => mount.notifier?.contentChanged(inodeOf(name)),
   attributesChanged: (mount, [name]) => mount.notifier?.attributesChanged(inodeOf(name)),
   nameChanged: (mount, [name]) =>

@@ -5,6 +5,7 @@
  * @module
  */
 import { spawn, fork, type ChildProcess } from 'node:child_process'
+import type fs from 'node:fs'
 import { accessSync, constants, existsSync, mkdtempSync, rmdirSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -35,8 +36,20 @@ export interface ServerState {
   readonly reports: readonly string[]
 }
 
-/** Why nothing can be mounted here, or false: for the `skip` of a test. */
-export function whyNoMount(): string | false {
+/** Options of a test that needs a mount: it is skipped, with the reason, where there is none. */
+export function ifMountable(): { readonly skip: string | false } {
+  const skip = whyNoMount()
+  return { skip }
+}
+
+/** The same for a test that only root can do. */
+export function ifMountableAsRoot(): { readonly skip: string | false } {
+  const isRoot = process.geteuid?.() === 0
+  const skip = whyNoMount() === false && !isRoot ? 'only root can do this' : whyNoMount()
+  return { skip }
+}
+
+function whyNoMount(): string | false {
   if (!existsSync(join(import.meta.dirname, '../..', ADDON_PATH)))
     return 'the native part is not built: npm run build'
   if (!existsSync('/dev/fuse')) return '/dev/fuse is missing'
@@ -200,7 +213,7 @@ export async function run(
 }
 
 /** What a function run by {@link inProcess} can use: it sees nothing of the test's scope. */
-export type FileSystemModule = typeof import('node:fs')
+export type FileSystemModule = typeof fs
 
 /**
  * Calls a function in a process of its own and gives its result, which must survive JSON. What

@@ -146,15 +146,22 @@ function randomMove(
     return to && !isInside(to, from) ? { type: 'rename', from, to, time } : undefined
   }
   const other = pick(all, random)
-  if (!other || isInside(other.path, from) || isInside(from, other.path)) return undefined
+  return other && randomReplace(found, other, draw === 5 ? 'exchange' : 'rename', time)
+}
+
+function randomReplace(
+  found: Found,
+  other: Found,
+  type: 'exchange' | 'rename',
+  time: Timestamp
+): Command | undefined {
+  const [from, to] = [found.path, other.path]
+  if (isInside(to, from) || isInside(from, to)) return undefined
   if (other.child.node === found.child.node) return undefined
-  const to = other.path
-  if (draw === 5) {
-    // The operation does not say which places it swaps, and nobody wrote a conflict name.
-    const isWritten = !found.child.isGenerated && !other.child.isGenerated
-    return isWritten ? { type: 'exchange', from, to, time } : undefined
-  }
-  return canReplace(found, other) ? { type: 'rename', from, to, time } : undefined
+  // An exchange does not say which places it swaps, and nobody wrote a conflict name.
+  const isWritten = !found.child.isGenerated && !other.child.isGenerated
+  const isPossible = type === 'exchange' ? isWritten : canReplace(found, other)
+  return isPossible ? { type, from, to, time } : undefined
 }
 
 function randomEdit(

@@ -17,6 +17,10 @@ export const EXTENSION_BYTES_MAX = 16
 /** The longest part of a device's name that is used, in bytes. */
 export const DEVICE_BYTES_MAX = 64
 
+const SLASH = 0x2f
+const UNDERSCORE = 0x5f
+const DELETE = 0x7f
+
 /** The last second that a JavaScript date can show. */
 const DATE_SEC_MAX = 8_640_000_000_000
 
@@ -43,9 +47,13 @@ export function conflictName(
 
 /** A device's name as bytes, without what a file name cannot hold or a terminal should not. */
 function deviceOf(device: string): string {
-  const bytes = Buffer.from(device, 'utf8').toString('latin1')
-  const clean = bytes.replaceAll(/[\0-\x1f/\x7f]/g, '_').trim()
-  return cut(clean, DEVICE_BYTES_MAX) || 'device'
+  const bytes = Buffer.from(device.trim(), 'utf8')
+  const clean = Buffer.from(bytes.map(byte => (isPlain(byte) ? byte : UNDERSCORE)))
+  return cut(clean.toString('latin1'), DEVICE_BYTES_MAX) || 'device'
+}
+
+function isPlain(byte: number): boolean {
+  return byte >= 0x20 && byte !== SLASH && byte !== DELETE
 }
 
 function minuteOf(time: Timestamp): string {

@@ -1,6 +1,7 @@
 /**
- * What linux/kernel-mount.test.ts does as a user who is not root, in a process of its own: mount
- * through fusermount3, use it, unmount, leave a dead mount and clear it. Prints what it saw.
+ * What the drivers' tests do as a user who is not root, in a process of its own: mount through
+ * fusermount3, use it, unmount, leave a dead mount and clear it. Prints what it saw. Its argument
+ * is the driver.
  *
  * @module
  */
@@ -10,7 +11,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { clearDeadMount } from '../../src/fs/fuse/clear-dead-mount.ts'
 import { parseMountTable, type MountEntry } from '../../src/fs/fuse/mount-table.ts'
-import { inProcess, MemoryMount } from './memory-mount.ts'
+import { inProcess, MemoryMount, type MemoryMountDriver } from './memory-mount.ts'
 
 /** What was seen. */
 export interface OtherUserReport {
@@ -36,7 +37,7 @@ const entryAt = (directory: string): MountEntry | undefined =>
   parseMountTable(readFileSync('/proc/self/mountinfo')).find(entry => entry.directory === directory)
 
 async function observe(directory: string): Promise<OtherUserReport> {
-  const mount = await MemoryMount.start({ directory })
+  const mount = await MemoryMount.start({ directory, driver })
   const entry = entryAt(directory)
   const { content, owner, busy } = await inProcess((fs, at) => {
     fs.writeFileSync(`${at}/file`, 'mine')
@@ -50,7 +51,7 @@ async function observe(directory: string): Promise<OtherUserReport> {
   const isLeft = entryAt(directory) !== undefined
   mount.server.kill('SIGKILL')
 
-  const second = await MemoryMount.start({ directory })
+  const second = await MemoryMount.start({ directory, driver })
   const ended = new Promise(resolve => second.server.once('exit', resolve))
   second.server.kill('SIGKILL')
   await ended
@@ -84,6 +85,7 @@ function holdOpen(file: string): { promise: Promise<unknown>; finish: () => Prom
   }
 }
 
+const driver = (process.argv[2] ?? 'linux') as MemoryMountDriver
 const directory = mkdtempSync(join(tmpdir(), 'grove-other-user-'))
 observe(directory)
   .then(report => process.stdout.write(JSON.stringify(report)))

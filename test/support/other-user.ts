@@ -9,13 +9,18 @@ import { execFileSync } from 'node:child_process'
 import { accessSync, constants, existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { run } from './memory-mount.ts'
+import { ifMountable, run } from './memory-mount.ts'
 
 /** The user that belongs to nobody. */
 export const NOBODY = 65_534
 
-/** Why it cannot be done here, or false: for the `skip` of a test. */
-export function whyNoOtherUser(): string | false {
+/** Options of a test that does it: it is skipped, with the reason, where it cannot be done. */
+export function ifOtherUser(): { readonly skip: string | false } {
+  const skip = ifMountable().skip === false ? whyNoOtherUser() : ifMountable().skip
+  return { skip }
+}
+
+function whyNoOtherUser(): string | false {
   if (process.geteuid?.() !== 0) return 'only root can become another user'
   for (const program of ['unshare', 'setpriv', 'mknod', 'fusermount3'])
     if (!existsSync(join('/usr/bin', program))) return `${program} is missing`

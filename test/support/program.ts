@@ -48,7 +48,9 @@ export async function runProgram(
         resolve(stdout)
         return
       }
-      const shown = `${command} ${args.join(' ')}`.slice(0, SHOWN_ARGUMENTS_MAX)
+      // An argument may be a whole script.
+      const firstLines = args.map(argument => argument.trimStart().split('\n')[0] ?? '')
+      const shown = `${command} ${firstLines.join(' ')}`.slice(0, SHOWN_ARGUMENTS_MAX)
       const why = error.killed === true ? 'killed at its deadline' : `exit ${String(error.code)}`
       reject(new Error(`${shown}: ${why}\n${stderr}${stdout.slice(-2000)}`))
     })

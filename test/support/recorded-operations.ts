@@ -34,6 +34,11 @@ export class RecordedOperations {
     }
   }
 
+  /** Forgets what did not come into the log: the process died. */
+  truncate(length: number): void {
+    this.#entries.splice(length)
+  }
+
   /** The entries, as the oracle takes them; the last may not be committed yet. */
   entries(): readonly ModelEntry[] {
     return this.#entries.map((operations, index) => ({

@@ -147,13 +147,14 @@ export class VfsTwins {
     what: string,
     call: (side: Side) => MaybePromise<T>
   ): Promise<Twin<Outcome<T>>> {
-    const [model, subject] = this.sides().map(async side => settle(() => call(side))) as [
-      Promise<Outcome<T>>,
-      Promise<Outcome<T>>
-    ]
+    const [first, second] = this.sides()
+    const model = settle(() => call(first))
+    const subject = settle(() => call(second))
+    if (!(model instanceof Promise) && !(subject instanceof Promise)) return { model, subject }
+    const both = Promise.all([model, subject])
     return this.#withDeadline(
       what,
-      Promise.all([model, subject]).then(both => ({ model: both[0], subject: both[1] }))
+      both.then(outcomes => ({ model: outcomes[0], subject: outcomes[1] }))
     )
   }
 
@@ -316,13 +317,19 @@ export function listingTypes(rows: ReadonlyMap<Name, ListedRow>): unknown {
 }
 
 /** Runs a call and catches what it fails with; anything but an errno goes on. */
-export async function settle<T>(call: () => MaybePromise<T>): Promise<Outcome<T>> {
+export function settle<T>(call: () => MaybePromise<T>): MaybePromise<Outcome<T>> {
   try {
-    return { value: await call() }
+    const value = call()
+    if (!(value instanceof Promise)) return { value }
+    return value.then(result => ({ value: result }), failed)
   } catch (error) {
-    if (error instanceof FsError) return { code: error.code }
-    throw error
+    return failed(error)
   }
+}
+
+function failed(error: unknown): { readonly code: string } {
+  if (error instanceof FsError) return { code: error.code }
+  throw error
 }
 
 /** @throws {VfsMismatch} when the two are not the same all the way down */

@@ -85,13 +85,13 @@ function readRepository(): TidyFile[] {
     .map(({ path, absolute }) => ({ path, text: readFileSync(absolute, 'utf8') }))
 }
 
-/** Whether a test imports a source file, following the other files of test/. */
+/** Whether a test leads to a source file, following the imports of ours. */
 function reaches(test: string, source: string): boolean {
   const seen = new Set([test])
   for (const path of seen) {
     if (path === source) return true
-    const file = path.startsWith('test/') ? byPath.get(path) : undefined
-    for (const [, target = ''] of file?.text.matchAll(/'(\.{1,2}\/[^'\n]+)'/g) ?? [])
+    const text = byPath.get(path)?.text ?? ''
+    for (const [, target = ''] of text.matchAll(/'([\w./-]+\.ts)'/g))
       seen.add(posix.join(posix.dirname(path), target))
   }
   return false

@@ -157,12 +157,13 @@ class NativeMount implements Mount {
     })
     try {
       if (!(await isIn(begun, INIT_MS_MAX))) throw new Error('the kernel did not begin to use it')
+      this.#descriptors = (await fuseDescriptors()).filter(name => !others.includes(name))
+      if (this.#descriptors.length === 0) throw new Error('libfuse has no descriptor open')
     } catch (cause) {
       await this.#takeBack()
       const message = `${this.directory} cannot be mounted by libfuse; it has said why`
       throw new MountError('FAILED', message, { cause })
     }
-    this.#descriptors = (await fuseDescriptors()).filter(name => !others.includes(name))
     this.#deviceNumber = (await mountAt(this.directory))?.device
     this.#watch = setInterval(() => void this.#look(), END_POLL_MS).unref()
   }
@@ -268,13 +269,14 @@ async function detach(directory: string, lazy: boolean): Promise<FusermountResul
   return runFusermount('umount', [...(lazy ? ['-l'] : []), directory])
 }
 
-/** The descriptors of this process that are /dev/fuse, by their numbers. */
+/** The descriptors of this process that are the device, by their numbers. */
 async function fuseDescriptors(): Promise<readonly string[]> {
   const names = await readdir(DESCRIPTORS)
   const targets = await Promise.all(
     names.map(async name => readlink(join(DESCRIPTORS, name)).catch(() => ''))
   )
-  return names.filter((_, index) => targets[index] === DEVICE)
+  // In a container the directory before it may be another one.
+  return names.filter((_, index) => targets[index]?.endsWith('/fuse') === true)
 }
 
 /** Whether a promise settles in time. Its rejection is passed on. */

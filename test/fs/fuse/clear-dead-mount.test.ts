@@ -10,14 +10,13 @@ import { clearDeadMount } from '../../../src/fs/fuse/clear-dead-mount.ts'
 import { parseMountTable } from '../../../src/fs/fuse/mount-table.ts'
 import {
   dropCaches,
+  ifMountable,
+  ifMountableAsRoot,
   inProcess,
   MemoryMount,
-  until,
-  whyNoMount
+  until
 } from '../../support/memory-mount.ts'
 
-const skip = whyNoMount()
-const needsRoot = skip === false && process.geteuid?.() !== 0 ? 'only root can drop caches' : skip
 /** How long a mount that does not answer is given here. */
 const PROBE_MS = 500
 
@@ -37,7 +36,7 @@ t.test('where nothing of ours is mounted there is nothing to do', async t => {
   t.equal(await clearDeadMount(join(t.testdirName, 'no/such/place')), 'none')
 })
 
-t.test('only a dead mount is cleared, also through a symbolic link', { skip }, async t => {
+t.test('only a dead mount is cleared, also through a symbolic link', ifMountable(), async t => {
   const mount = await MemoryMount.start()
   t.teardown(async () => mount.stop())
   const links = mkdtempSync(join(tmpdir(), 'grove-links-'))
@@ -58,7 +57,7 @@ t.test('only a dead mount is cleared, also through a symbolic link', { skip }, a
   t.equal(await clearDeadMount(mount.directory), 'none')
 })
 
-t.test('a daemon that is killed while a notification is stuck', { skip: needsRoot }, async t => {
+t.test('a daemon that is killed while a notification is stuck', ifMountableAsRoot(), async t => {
   const mount = await MemoryMount.start()
   t.teardown(async () => mount.stop())
   const file = join(mount.directory, 'stuck')

@@ -7,30 +7,33 @@ import { execFileSync, spawn } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
 import t, { type Test } from 'tap'
 import { mountLinux } from '../../../src/fs/fuse/linux-driver.ts'
 import { parseMountTable } from '../../../src/fs/fuse/mount-table.ts'
 import {
   dropCaches,
+  ifMountable,
+  ifMountableAsRoot,
   inProcess,
   MemoryMount,
   run,
   until,
-  whyNoMount,
   type FileSystemModule
 } from '../../support/memory-mount.ts'
 import { MemoryVfs } from '../../support/memory-vfs.ts'
 import { VirtualClock } from '../../support/virtual-clock.ts'
 
-const skip = whyNoMount()
+const COMPILER = process.env['CC'] ?? 'cc'
+const mountable = ifMountable()
+const asRoot = ifMountableAsRoot()
 const isRoot = process.geteuid?.() === 0
-const needsRoot = skip === false && !isRoot ? 'only root can do this' : skip
 const NOBODY = 65_534
 
 const mountedAt = (directory: string) =>
   parseMountTable(readFileSync('/proc/self/mountinfo')).find(entry => entry.directory === directory)
 
-t.test('on one mount', { skip }, async t => {
+t.test('on one mount', mountable, async t => {
   const mount = await MemoryMount.start({ allowOther: isRoot })
   t.teardown(async () => mount.stop())
   await t.test('it shows as Grove', async t => {
@@ -40,9 +43,9 @@ t.test('on one mount', { skip }, async t => {
   await testListingCounts(t, mount)
   await testNames(t, mount)
   await testTimes(t, mount)
-  await t.test('calls that node does not have', { skip: needsRoot }, async t => testCalls(t, mount))
-  await t.test('lookups balance to nothing', { skip: needsRoot }, async t => testBalance(t, mount))
-  await t.test('a handler that throws', { skip: needsRoot }, async t => testThrows(t, mount))
+  await t.test('calls that node does not have', asRoot, async t => testCalls(t, mount))
+  await t.test('lookups balance to nothing', asRoot, async t => testBalance(t, mount))
+  await t.test('a handler that throws', asRoot, async t => testThrows(t, mount))
   await t.test('it unmounts cleanly', async t => {
     const { state } = await inProcess(
       (fs, directory) => ({ state: fs.readdirSync(directory).length }),
@@ -57,65 +60,90 @@ t.test('on one mount', { skip }, async t => {
   })
 })
 
-/** What a system call costs: golden numbers. */
-async function testCounts(t: Test, mount: MemoryMount): Promise<void> {
-  const counted = async (
-    action: (fs: FileSystemModule, directory: string) => unknown
-  ): Promise<Record<string, number>> =>
-    mount.requestsOf(async () => inProcess(action, mount.directory))
-  // The first stat asks for STATX, which is refused once and for all.
-  await inProcess((fs, at) => fs.statSync(at).ino, mount.directory)
+interface Cost {
+  readonly what: string
+  readonly action: (fs: FileSystemModule, file: string) => unknown
+  readonly requests: Readonly<Record<string, number>>
+}
 
-  for (const { what, action, costs } of [
-    {
-      what: 'a new file of 4 KiB; GETXATTR comes once in the life of a file',
-      action: (fs: FileSystemModule, at: string): void => {
-        const fd = fs.openSync(`${at}/file`, 'w+')
-        fs.writeSync(fd, Buffer.alloc(4096, 1))
-        fs.closeSync(fd)
-      },
-      costs: { LOOKUP: 1, CREATE: 1, GETXATTR: 1, WRITE: 1, FLUSH: 1, RELEASE: 1 }
+/** What system calls cost: golden numbers. The actions follow one another on one file. */
+const COSTS: readonly Cost[] = [
+  {
+    what: 'a new file of 4 KiB; GETXATTR comes once in the life of a file',
+    action: (fs, file) => {
+      const fd = fs.openSync(file, 'w+')
+      fs.writeSync(fd, Buffer.alloc(4096, 1))
+      fs.closeSync(fd)
     },
-    {
-      what: 'a write of 4 KiB: 1; GETATTR is of the directory, which has changed',
-      action: (fs: FileSystemModule, at: string): void => {
-        const fd = fs.openSync(`${at}/file`, 'r+')
-        const bytes = Buffer.alloc(4096, 1)
-        for (let count = 0; count < 20; count++) fs.writeSync(fd, bytes, 0, 4096, count * 4096)
-        fs.closeSync(fd)
-      },
-      costs: { GETATTR: 1, OPEN: 1, WRITE: 20, FLUSH: 1, RELEASE: 1 }
+    requests: { LOOKUP: 1, CREATE: 1, GETXATTR: 1, WRITE: 1, FLUSH: 1, RELEASE: 1 }
+  },
+  {
+    what: 'a write of 4 KiB: 1; GETATTR is of the directory, which has changed',
+    action: (fs, file) => {
+      const fd = fs.openSync(file, 'r+')
+      const bytes = Buffer.alloc(4096, 1)
+      for (let count = 0; count < 20; count++) fs.writeSync(fd, bytes, 0, 4096, count * 4096)
+      fs.closeSync(fd)
     },
-    {
-      what: 'a write of 1 MiB: 1',
-      action: (fs: FileSystemModule, at: string): void => {
-        const fd = fs.openSync(`${at}/file`, 'r+')
-        fs.writeSync(fd, Buffer.alloc(4 * 1_048_576, 1))
-        fs.closeSync(fd)
-      },
-      costs: { OPEN: 1, WRITE: 4, FLUSH: 1, RELEASE: 1 }
+    requests: { GETATTR: 1, OPEN: 1, WRITE: 20, FLUSH: 1, RELEASE: 1 }
+  },
+  {
+    what: 'a write of 1 MiB: 1',
+    action: (fs, file) => {
+      const fd = fs.openSync(file, 'r+')
+      fs.writeSync(fd, Buffer.alloc(4 * 1_048_576, 1))
+      fs.closeSync(fd)
     },
-    {
-      what: 'what was written is read from the cache; GETATTR because it has changed',
-      action: (fs: FileSystemModule, at: string): number => fs.readFileSync(`${at}/file`).length,
-      costs: { OPEN: 1, GETATTR: 1, RELEASE: 1 }
+    requests: { OPEN: 1, WRITE: 4, FLUSH: 1, RELEASE: 1 }
+  },
+  {
+    what: 'what was written is read from the cache; GETATTR because it has changed',
+    action: (fs, file) => fs.readFileSync(file).length,
+    requests: { OPEN: 1, GETATTR: 1, RELEASE: 1 }
+  },
+  {
+    what: 'stat of what is cached: 0',
+    action: (fs, file) => {
+      for (let count = 0; count < 100; count++) fs.statSync(file)
     },
-    {
-      what: 'stat of what is cached: 0',
-      action: (fs: FileSystemModule, at: string): void => {
-        for (let count = 0; count < 100; count++) fs.statSync(`${at}/file`)
-      },
-      costs: {}
+    requests: {}
+  },
+  {
+    what: 'what is not there is asked for once',
+    action: (fs, file) => {
+      for (let count = 0; count < 100; count++) fs.existsSync(`${file}-absent`)
     },
-    {
-      what: 'what is not there is asked for once',
-      action: (fs: FileSystemModule, at: string): void => {
-        for (let count = 0; count < 100; count++) fs.existsSync(`${at}/absent`)
-      },
-      costs: { LOOKUP: 1 }
-    }
-  ])
-    await t.test(what, async t => t.strictSame(await counted(action), costs))
+    requests: { LOOKUP: 1 }
+  }
+]
+/** Other tests may empty the kernel's caches in between, which costs requests: then once more. */
+const ATTEMPTS_MAX = 5
+
+/** Calls `measure` until it gives what is expected, and gives the last that it gave. */
+async function attempted<Value>(
+  expected: Value,
+  measure: (attempt: number) => Promise<Value>
+): Promise<Value> {
+  let value = await measure(0)
+  for (let attempt = 1; attempt < ATTEMPTS_MAX; attempt++)
+    if (!isDeepStrictEqual(value, expected)) value = await measure(attempt)
+  return value
+}
+
+async function testCounts(t: Test, mount: MemoryMount): Promise<void> {
+  await t.test('system calls cost their requests and no more', async t => {
+    const expected = COSTS.map(({ what, requests }) => ({ what, requests }))
+    const seen = await attempted(expected, async attempt => {
+      const file = join(mount.directory, `counted${attempt}`)
+      // Asks for what is asked once and for all, and for the directory.
+      await inProcess((fs, at) => fs.statSync(at).ino, mount.directory)
+      const costs: typeof expected = []
+      for (const { what, action } of COSTS)
+        costs.push({ what, requests: await mount.requestsOf(async () => inProcess(action, file)) })
+      return costs
+    })
+    t.strictSame(seen, expected)
+  })
 }
 
 async function testListingCounts(t: Test, mount: MemoryMount): Promise<void> {
@@ -135,11 +163,11 @@ async function testListingCounts(t: Test, mount: MemoryMount): Promise<void> {
     return mount.requestsOf(async () => run('ls', ['-l', directory]))
   }
   await t.test('a warm ls -l costs the same for few and many files', async t => {
+    const expected = { GETATTR: 1, OPENDIR: 1, GETXATTR: 2, RELEASEDIR: 1 }
     await make(0, 3)
-    const few = await warm()
+    t.strictSame(await attempted<Record<string, number>>(expected, warm), expected)
     await make(3, 300)
-    t.strictSame(await warm(), few)
-    t.strictSame(few, { GETATTR: 1, OPENDIR: 1, GETXATTR: 2, RELEASEDIR: 1 })
+    t.strictSame(await attempted<Record<string, number>>(expected, warm), expected)
   })
 }
 
@@ -199,7 +227,7 @@ async function testCalls(t: Test, mount: MemoryMount): Promise<void> {
   t.teardown(() => rmSync(folder, { recursive: true }))
   const program = join(folder, 'kernel-calls')
   const source = join(import.meta.dirname, '../../support/kernel-calls.c')
-  execFileSync('cc', ['-O1', '-o', program, source])
+  execFileSync(COMPILER, ['-O1', '-o', program, source])
   const native = join(folder, 'native')
   mkdirSync(native)
   const commands = ['map-shared', 'orphans', 'nameless', 'renames', 'ranges', 'handles']
@@ -238,7 +266,7 @@ async function testThrows(t: Test, mount: MemoryMount): Promise<void> {
   t.equal(await inProcess((fs, path) => fs.statSync(path).size, file), 1, 'others are served')
 }
 
-t.test('BUSY while a file is open; lazily at once, and the file goes on', { skip }, async t => {
+t.test('BUSY while a file is open; lazily at once, and the file goes on', mountable, async t => {
   const mount = await MemoryMount.start()
   t.teardown(async () => mount.stop())
   const file = join(mount.directory, 'open')
@@ -261,7 +289,7 @@ t.test('BUSY while a file is open; lazily at once, and the file goes on', { skip
   t.equal((await mount.state()).handles, 0)
 })
 
-t.test('a read-only mount; somebody else unmounts it', { skip }, async t => {
+t.test('a read-only mount; somebody else unmounts it', mountable, async t => {
   const mount = await MemoryMount.start({ readOnly: true })
   t.teardown(async () => mount.stop())
   const { directory } = mount
@@ -282,7 +310,7 @@ t.test('a read-only mount; somebody else unmounts it', { skip }, async t => {
   await mount.command('unmount', false)
 })
 
-t.test('mounting says what is wrong', { skip }, async t => {
+t.test('mounting says what is wrong', mountable, async t => {
   const vfs = new MemoryVfs({ clock: new VirtualClock(), uid: 0, gid: 0 })
   const options = { vfs, readOnly: false, allowOther: false, report: () => undefined }
   const folder = t.testdir({ file: '' })

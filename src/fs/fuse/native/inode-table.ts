@@ -22,11 +22,13 @@ export const GIVEN_INODES_MAX = 2 ** 20
 export class InodeTable {
   readonly #given = new Map<InodeNumber, number>()
   readonly #givenMax: number
+  readonly #last: number
   #next: number = GIVEN_INODE_FIRST
 
-  /** @param givenMax - how many are remembered */
-  constructor(givenMax = GIVEN_INODES_MAX) {
+  /** @param givenMax - how many are remembered. @param last - the largest number to give */
+  constructor(givenMax = GIVEN_INODES_MAX, last = GIVEN_INODE_LAST) {
     this.#givenMax = givenMax
+    this.#last = last
   }
 
   /** The number of an inode in 32 bits. @throws {FsError} EIO when all have been given out */
@@ -34,7 +36,7 @@ export class InodeTable {
     if (ino < GIVEN_INODE_FIRST) return ino
     const known = this.#given.get(ino)
     if (known !== undefined) return known
-    if (this.#next > GIVEN_INODE_LAST) throw new FsError('EIO', 'stat')
+    if (this.#next > this.#last) throw new FsError('EIO', 'stat')
     const number = this.#next++
     this.#given.set(ino, number)
     if (this.#given.size > this.#givenMax) this.#forgetOldest()

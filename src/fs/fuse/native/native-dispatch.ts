@@ -7,7 +7,8 @@
  * around the kernel's memory is gone with the reply, so nothing keeps a buffer beyond it.
  *
  * There is no `flush`: after the directory of an open file has vanished libfuse calls it without
- * a path, and fuse-native then crashes the process. A commit is queued by `release` all the same.
+ * a path, and fuse-native then passes on whatever lies on its stack, as if it were a value. A
+ * commit is queued by `release` all the same.
  * There is no `create`: it is told neither the flags nor that the name is to be new. The kernel
  * makes the node and opens it instead.
  *

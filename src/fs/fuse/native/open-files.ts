@@ -22,10 +22,16 @@ export class OpenFiles {
   readonly #files = new Map<number, OpenFile>()
   readonly #counts = new Map<InodeNumber, number>()
   readonly #free: number[] = []
+  readonly #filesMax: number
+
+  /** @param filesMax - how many may be open at once */
+  constructor(filesMax = OPEN_FILES_MAX) {
+    this.#filesMax = filesMax
+  }
 
   /** @returns its number. @throws {FsError} EMFILE */
   add(file: OpenFile): number {
-    if (this.#files.size >= OPEN_FILES_MAX) throw new FsError('EMFILE', 'open')
+    if (this.#files.size >= this.#filesMax) throw new FsError('EMFILE', 'open')
     const number = this.#free.pop() ?? this.#files.size + 1
     this.#files.set(number, file)
     this.#counts.set(file.ino, (this.#counts.get(file.ino) ?? 0) + 1)

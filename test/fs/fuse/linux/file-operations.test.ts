@@ -22,7 +22,7 @@ function withFile(): { vfs: MemoryVfs; conversation: FuseConversation } {
   const root = { uid: 0, gid: 0 }
   const place = { parent: 1 as InodeNumber, name: 'file' as never }
   const { handle } = vfs.create(place, { mode: 0o6755, flags: O_WRONLY }, root)
-  vfs.write(handle, Buffer.from('0123456789'), { offset: 0, killPrivileges: false })
+  void vfs.write(handle, Buffer.from('0123456789'), { offset: 0, killPrivileges: false })
   vfs.release(handle)
   return { vfs, conversation: new FuseConversation(vfs) }
 }

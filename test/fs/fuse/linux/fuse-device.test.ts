@@ -13,8 +13,9 @@ import {
 } from '../../../../src/fs/fuse/linux/fuse-device.ts'
 import { until } from '../../../support/memory-mount.ts'
 
-const hasCompiler = spawnSync('cc', ['--version']).status === 0
-const skip = process.platform === 'linux' && hasCompiler ? false : 'there is no C compiler'
+const COMPILER = process.env['CC'] ?? 'cc'
+const hasCompiler = spawnSync(COMPILER, ['--version']).status === 0
+const skip = hasCompiler ? false : 'there is no C compiler'
 
 interface Piped {
   readonly device: FuseDevice
@@ -47,7 +48,7 @@ function received(kernel: number, length: number): string {
 t.test('the compiled addon is found and loads', { skip }, async t => {
   const script = join(import.meta.dirname, '../../../../scripts/build-addon.mjs')
   t.equal(execFileSync(process.execPath, [script], { encoding: 'utf8' }), '', 'it is up to date')
-  t.type(loadFuseAddon().openDevice, 'function')
+  t.match(Object.keys(loadFuseAddon()), ['FuseDevice'])
 })
 
 t.test('a turn reads what is there, up to its limit, and comes again', { skip }, async t => {

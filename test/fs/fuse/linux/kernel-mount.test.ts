@@ -6,13 +6,10 @@ import { join } from 'node:path'
 import t from 'tap'
 import { kernelMount } from '../../../../src/fs/fuse/linux/kernel-mount.ts'
 import type { FuseAddon } from '../../../../src/fs/fuse/linux/fuse-device.ts'
-import { whyNoMount } from '../../../support/memory-mount.ts'
-import { NOBODY, runAsNobody, whyNoOtherUser } from '../../../support/other-user.ts'
+import { ifOtherUser, NOBODY, runAsNobody } from '../../../support/other-user.ts'
 import type { OtherUserReport } from '../../../support/other-user-mount.ts'
 
-const skip = whyNoMount() === false ? whyNoOtherUser() : whyNoMount()
-
-t.test('a user mounts, unmounts and clears a dead mount', { skip }, async t => {
+t.test('a user mounts, unmounts and clears a dead mount', ifOtherUser(), async t => {
   const program = join(import.meta.dirname, '../../../support/other-user-mount.ts')
   const report = JSON.parse(await runAsNobody(program, [])) as OtherUserReport
   t.match(report, {

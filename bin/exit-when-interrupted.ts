@@ -19,7 +19,7 @@ export interface Interruptible<T> {
 
 /** Does the work; an interrupt meanwhile ends the process with code 1. */
 export async function exitWhenInterrupted<T>(options: Interruptible<T>): Promise<T> {
-  const { signal, say, work, exit = process.exit } = options
+  const { signal, say, work, exit = code => process.exit(code) } = options
   const end = (): void => {
     say()
     exit(1)

@@ -17,6 +17,7 @@ import { stopCommand } from './commands/stop.ts'
 import { unmountCommand } from './commands/unmount.ts'
 import { verifyCommand } from './commands/verify.ts'
 import { explainError } from './explain-error.ts'
+import { GroveError } from './grove-error.ts'
 
 const COMMANDS: readonly Command[] = [
   initCommand,
@@ -105,7 +106,7 @@ function readInput(parsed: Parser): Input {
 function makeContext(json: boolean): Context {
   const interrupted = new AbortController()
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
-    process.on(name, () => interrupted.abort(new Error(`interrupted by ${name}`)))
+    process.on(name, () => interrupted.abort(new GroveError('FAILED', `interrupted by ${name}`)))
   // A reader of our output that goes away is noticed where the result is written.
   process.stdout.on('error', () => undefined)
   process.stderr.on('error', () => undefined)

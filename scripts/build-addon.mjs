@@ -4,8 +4,8 @@
  * because Node-API is stable and its headers are an ordinary package.
  *
  * Does nothing where the result is up to date, and on other systems than Linux. Where there is
- * no compiler it says which package to install and succeeds: the drive then mounts with the
- * fuse-native driver.
+ * no compiler, or one without the system's headers, it says which package to install and
+ * succeeds: the drive then mounts with the fuse-native driver.
  *
  * @module
  */
@@ -35,10 +35,7 @@ function main() {
 
   const compiler = findCompiler()
   if (compiler === undefined) {
-    console.log(
-      'grove: no C compiler, so the linux driver is not built and fuse-native is used; ' +
-        'to have it: apt-get install build-essential, then npm run build'
-    )
+    tellHow('there is no C compiler')
     return
   }
   // Replaced by renaming, so that a process that has the old one loaded keeps it.
@@ -50,12 +47,18 @@ function main() {
   })
   if (compiled.status !== 0) {
     rmSync(fresh, { force: true })
-    console.error(`grove: ${compiler} failed on ${source}; the messages above say why`)
-    process.exitCode = 1
+    tellHow(`${compiler} failed, as it says above`)
     return
   }
   renameSync(fresh, target)
   writeFileSync(stampFile, stamp)
+}
+
+function tellHow(why) {
+  console.log(
+    `grove: ${why}, so the linux driver is not built and fuse-native is used; ` +
+      'to have it: apt-get install build-essential, then npm run build'
+  )
 }
 
 function headers() {

@@ -9,7 +9,13 @@
  */
 import type { Clock, Timestamp } from '../sync/clock.ts'
 import type { InodeRecord, LinkRecord } from '../sync/inode-record.ts'
-import { TARGET_BYTES_MAX, type Name, type NodeKind, type Operation } from '../sync/operation.ts'
+import {
+  TARGET_BYTES_MAX,
+  type Name,
+  type NodeKind,
+  type Operation,
+  type SetattrOperation
+} from '../sync/operation.ts'
 import { PENDING_BYTES_MAX } from '../sync/committer.ts'
 import type { Replica } from '../sync/replica.ts'
 import { SyncError } from '../sync/sync-error.ts'
@@ -17,7 +23,7 @@ import { asFsError } from './as-fs-error.ts'
 import { checkName, checkXattrName, isDotName, XATTR_SETTINGS_PREFIX } from './check-name.ts'
 import { attributesOf, isNameless, kindOf, typeOf } from './drive-attributes.ts'
 import { COPY_BYTES_MAX, FileContent, throughOf } from './file-content.ts'
-import { FsError } from './fs-error.ts'
+import { absence, FsError } from './fs-error.ts'
 import { OpenInodes, type DirectoryHandle, type FileHandle } from './open-inodes.ts'
 import { SpaceGuard } from './space-guard.ts'
 import {
@@ -649,7 +655,7 @@ export class DriveVfs implements Vfs {
 
   #existingChild(parent: InodeRecord, name: Name, operation: string): InodeRecord {
     const child = this.#child(parent, name, operation)
-    if (child === undefined) throw new FsError('ENOENT', operation)
+    if (child === undefined) throw absence(operation)
     return child
   }
 
@@ -712,23 +718,13 @@ export class DriveVfs implements Vfs {
   }
 
   #setAttributes(ino: number, changes: AttributeChanges, time: Timestamp): void {
-    const { mode, uid, gid, atime, mtime, killPrivileges } = changes
-    const isAny = [mode, uid, gid, atime, mtime].some(value => value !== undefined)
-    if (!isAny && killPrivileges !== true) return
     this.#content.flush(ino)
     const record = this.#inode(ino, 'setattr')
-    const bits = mode === undefined ? record.mode : mode & PERMISSION_BITS
-    const kept = killPrivileges === true ? withoutPrivileges(record, bits) : bits
-    const set = {
-      ...(kept !== record.mode || mode !== undefined ? { mode: kept } : {}),
-      ...(uid === undefined ? {} : { uid }),
-      ...(gid === undefined ? {} : { gid }),
-      ...(atime === undefined ? {} : { atime: atime === 'now' ? time : atime }),
-      ...(mtime === undefined ? {} : { mtime: mtime === 'now' ? time : mtime })
-    }
+    const set = attributesToSet(record, changes, time)
+    if (Object.keys(set).length === 0 && changes.killPrivileges !== true) return
     this.#changeInode(ino, { type: 'setattr', ...set }, time)
-    if ((uid !== undefined || gid !== undefined) && record.kind !== 'directory')
-      this.#dropCapability(ino, time)
+    const ownerSet = set.uid !== undefined || set.gid !== undefined
+    if (ownerSet && record.kind !== 'directory') this.#dropCapability(ino, time)
   }
 
   #afterWriting(record: InodeRecord, killPrivileges: boolean, time: Timestamp): void {
@@ -784,11 +780,11 @@ export class DriveVfs implements Vfs {
     if (isNameless(directory)) throw new FsError('ENOENT', 'readdir')
     const parent = this.#parentOf(directory)
     const rows = [
-      row('.' as Name, directory.ino, S_IFDIR, 1),
-      row('..' as Name, parent.ino, S_IFDIR, 2)
+      entryOf('.' as Name, directory.ino, S_IFDIR, 1),
+      entryOf('..' as Name, parent.ino, S_IFDIR, 2)
     ]
     for (const { name, ino, kind } of this.#replica.index.names.entries(directory.ino).values()) {
-      rows.push(row(name, ino, typeOf(kind), rows.length + 1))
+      rows.push(entryOf(name, ino, typeOf(kind), rows.length + 1))
     }
     handle.rows = rows
     return rows
@@ -802,11 +798,7 @@ export class DriveVfs implements Vfs {
     if (there && this.#isWithin(fromParent, there)) {
       throw new FsError(mode === 'exchange' ? 'EINVAL' : 'ENOTEMPTY', 'rename')
     }
-    if (!there || there.ino === moved.ino || mode === 'exchange') return
-    const [isMoved, isThere] = [moved.kind === 'directory', there.kind === 'directory']
-    if (isMoved && !isThere) throw new FsError('ENOTDIR', 'rename')
-    if (!isMoved && isThere) throw new FsError('EISDIR', 'rename')
-    if (there.children > 0) throw new FsError('ENOTEMPTY', 'rename')
+    if (there && there.ino !== moved.ino && mode !== 'exchange') checkReplaceable(moved, there)
   }
 
   /** Whether a directory is `ancestor` or lies below it. */
@@ -832,9 +824,10 @@ interface Rename {
 type InodeChange = WithoutInode<
   Extract<Operation, { type: 'setattr' | 'setxattr' | 'removexattr' }>
 >
+type Settable = Pick<SetattrOperation, 'mode' | 'uid' | 'gid' | 'atime' | 'mtime'>
 type WithoutInode<T> = T extends unknown ? Omit<T, 'inode' | 'base' | 'time'> : never
 
-function row(name: Name, ino: number, type: number, nextOffset: number): DirectoryEntry {
+function entryOf(name: Name, ino: number, type: number, nextOffset: number): DirectoryEntry {
   return { name, ino: ino as InodeNumber, type, nextOffset }
 }
 
@@ -842,6 +835,32 @@ function linkAt(record: InodeRecord, parent: InodeRecord, name: Name): LinkRecor
   const link = record.links.find(each => each.parent === parent.ino && each.name === name)
   if (link === undefined) throw new SyncError('DAMAGED', 'a name of the index has no link')
   return link
+}
+
+/** What a name stands for may be replaced by its like only, a directory only if it is empty. */
+function checkReplaceable(moved: InodeRecord, there: InodeRecord): void {
+  const [isMoved, isThere] = [moved.kind === 'directory', there.kind === 'directory']
+  if (isMoved && !isThere) throw new FsError('ENOTDIR', 'rename')
+  if (!isMoved && isThere) throw new FsError('EISDIR', 'rename')
+  if (there.children > 0) throw new FsError('ENOTEMPTY', 'rename')
+}
+
+/** The fields of a setattr operation; none when nothing changes. */
+function attributesToSet(
+  record: InodeRecord,
+  changes: AttributeChanges,
+  time: Timestamp
+): Settable {
+  const { uid, gid, atime, mtime } = changes
+  const bits = changes.mode === undefined ? record.mode : changes.mode & PERMISSION_BITS
+  const mode = changes.killPrivileges === true ? withoutPrivileges(record, bits) : bits
+  return {
+    ...((changes.mode !== undefined || mode !== record.mode) && { mode }),
+    ...(uid !== undefined && { uid }),
+    ...(gid !== undefined && { gid }),
+    ...(atime !== undefined && { atime: atime === 'now' ? time : atime }),
+    ...(mtime !== undefined && { mtime: mtime === 'now' ? time : mtime })
+  }
 }
 
 function ownerIn(parent: InodeRecord, caller: Caller): { uid: number; gid: number } {

@@ -304,7 +304,12 @@ export class FileContent {
     const capacity = Math.min(limit - start, Math.max(RUN_BYTES_FIRST, wanted))
     if (this.#runs.size >= RUNS_MAX) this.flushAll()
     this.#runs.set(ino, { start, limit, buffer: new Uint8Array(capacity), length: 0, time })
-    this.#timer ??= this.#clock.after(FLUSH_DELAY_MS, () => this.#flushLate())
+    this.#flushSoon()
+  }
+
+  #flushSoon(): void {
+    if (this.#timer) return
+    this.#timer = this.#clock.after(FLUSH_DELAY_MS, () => this.#flushLate())
   }
 
   /** Nobody waits for this flush, so its error is left to the next call that does. */
@@ -314,7 +319,7 @@ export class FileContent {
       this.flushAll()
       this.#replica.commitWithin(0)
     } catch {
-      this.#timer ??= this.#clock.after(FLUSH_DELAY_MS, () => this.#flushLate())
+      this.#flushSoon()
     }
   }
 

@@ -49,3 +49,15 @@ export class FsError extends Error {
     this.code = code
   }
 }
+
+const absences = new Map<string, FsError>()
+
+/**
+ * The error of a name that is not there, one object for each operation: every file that is made
+ * was looked for first, and capturing a stack took longer than looking.
+ */
+export function absence(operation: string): FsError {
+  let error = absences.get(operation)
+  if (error === undefined) absences.set(operation, (error = new FsError('ENOENT', operation)))
+  return error
+}

@@ -47,7 +47,7 @@ const NAMESPACE = new TextEncoder().encode('grove/1/log'.padEnd(32, '\0'))
  * hypercore hashes every block it appends. A block's hash is that very hash and was taken when it
  * was sealed, so hypercore is given it: hashing twice was an eighth of all work of a large write.
  */
-const hashLeaf = crypto.data
+const hashLeaf = crypto.data.bind(crypto)
 crypto.data = block => knownBlockHash(block) ?? hashLeaf(block)
 
 /** Derives key, manifest and key pair of a log. */

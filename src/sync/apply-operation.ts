@@ -53,7 +53,7 @@ export function applyOperation(
     case 'mkdir':
       return create(index, id, operation, 'directory', options.ino)
     case 'link':
-      return link(index, id, operation)
+      return addLink(index, id, operation)
     case 'unlink':
     case 'rmdir':
       return unlink(index, operation, options)
@@ -103,13 +103,13 @@ function create(
     ...{ atime: time, mtime: time, ctime: time, children: 0, subdirectories: 0 },
     links: []
   })
-  index.orphans.delete(ino)
+  if (given !== undefined) index.orphans.delete(given)
   index.identify(id, ino)
   place(index, ino, { id, parent: parent.ino, name }, time)
   return true
 }
 
-function link(index: TreeIndex, id: OperationId, operation: LinkOperation): boolean {
+function addLink(index: TreeIndex, id: OperationId, operation: LinkOperation): boolean {
   const file = recordOf(index, operation.inode)
   const parent = recordOf(index, operation.parent)
   if (file === undefined || parent === undefined) return false
@@ -332,7 +332,7 @@ interface FoundLink {
 
 function linkOf(index: TreeIndex, id: LinkId): FoundLink | undefined {
   const ino = index.find(id)
-  const link =
+  const found =
     ino === undefined ? undefined : index.inodes.get(ino)?.links.find(link => sameId(link.id, id))
   return ino === undefined || link === undefined ? undefined : { ino, link }
 }

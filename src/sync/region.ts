@@ -2,7 +2,7 @@
  * Where a file's bytes are: a file is cut into regions of 1 MiB, and the row of a region lists
  * the runs of bytes in it. What no run covers is a hole and reads as zeros.
  *
- * Regions bound what a small write rewrites (a row of at most {@link RUNS_MAX} runs) and make
+ * Regions bound what a small write rewrites (a row) and make
  * finding a byte one look-up, however large the file is.
  *
  * @module
@@ -13,8 +13,6 @@ import { SyncError } from './sync-error.ts'
 
 /** Bytes of a file that one region covers. */
 export const REGION_BYTES = 1024 * 1024
-/** The most runs of a region: one for each byte. */
-export const RUNS_MAX = REGION_BYTES
 
 const HASH_BYTES = 32
 const SUB_BYTES = 5

@@ -128,7 +128,7 @@ export class Replay {
   async #newestLamport(): Promise<number> {
     let newest = 0
     for (const { operationLog: log } of this.#parts.pairs) {
-      newest = Math.max(newest, await lastLamport(log, this.#parts.sealerOf(log.key)))
+      newest = Math.max(newest, await lastLamport(log, this.#parts.sealerOf(log.key), newest))
     }
     return newest
   }
@@ -207,13 +207,16 @@ export async function readEntry(
 
 const DAMAGE: ReadonlySet<string> = new Set(['DAMAGED', 'MISSING', 'MALFORMED'])
 
-/** @returns the lamport of a log's last entry; entries that cannot be read count one each */
-async function lastLamport(log: Log, sealer: Sealer): Promise<number> {
+/**
+ * @param before - the newest lamport of earlier logs, which the first entry had seen
+ * @returns the lamport of a log's last entry; entries that cannot be read count one each
+ */
+async function lastLamport(log: Log, sealer: Sealer, before: number): Promise<number> {
   for (let unread = 0; unread < log.length; unread++) {
     const entry = await readEntry(log, log.length - 1 - unread, sealer)
     if (entry) return entry.lamport + unread
   }
-  return log.length
+  return before + log.length
 }
 
 function sameBytes(left: Uint8Array, right: Uint8Array): boolean {

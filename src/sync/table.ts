@@ -61,17 +61,17 @@ export class Table<V> {
 
   /** Sets a row. */
   put(group: number, sub: string, value: V): void {
-    this.#set.changeCount += change(this.#newest, group, sub, value)
+    this.#set.changeCount += setRow(this.#newest, group, sub, value)
   }
 
   /** Sets a row among the changes that were frozen, as if it had been set before. */
   putFrozen(group: number, sub: string, value: V): void {
-    change(this.#frozen, group, sub, value)
+    setRow(this.#frozen, group, sub, value)
   }
 
   /** Removes a row; none there is no error. */
   delete(group: number, sub = ''): void {
-    this.#set.changeCount += change(this.#newest, group, sub, null)
+    this.#set.changeCount += setRow(this.#newest, group, sub, null)
   }
 
   /** All rows of a group, as they are now, by sub key; in no particular order. */
@@ -275,7 +275,7 @@ function latin1(bytes: Uint8Array, from: number): string {
 }
 
 /** @returns 1 when the row had no change yet in this layer, else 0 */
-function change<V>(layer: Layer<V>, group: number, sub: string, value: V | null): number {
+function setRow<V>(layer: Layer<V>, group: number, sub: string, value: V | null): number {
   const rows = rowsOf(layer, group)
   const added = rows.has(sub) ? 0 : 1
   rows.set(sub, value)

@@ -9,7 +9,7 @@ import type { Sealer } from '../crypto/sealer.ts'
 import type { InodeRecord } from './inode-record.ts'
 import type { LogKey } from './log.ts'
 import type { BlockRun } from './region.ts'
-import { readEntry, type LogPair } from './replay.ts'
+import { readEntry, type DamagedEntry, type LogPair } from './replay.ts'
 import { SyncError } from './sync-error.ts'
 import { ROOT_INO, type TreeIndex } from './tree-index.ts'
 
@@ -55,33 +55,46 @@ export async function* verifyReplica(parts: VerifyParts): AsyncGenerator<Damage>
     options.onProgress(++done, total)
     return options.signal?.aborted === true
   }
+  const damaged = new Map<string, DamagedEntry>()
   for (const { operationLog: log } of parts.pairs) {
     const sealer = parts.entrySealerOf(log.key)
     for (let at = 0; at < log.length; at++) {
       const entry = await readEntry(log, at, sealer)
-      if (entry === undefined) yield* damagedEntry(index, log.key, at)
+      if (entry === undefined) damaged.set(`${log.key}/${at}`, { log: log.key, index: at })
       if (step()) return
     }
   }
+  if (damaged.size > 0) yield* damagedEntries(index, damaged)
   for (const { path, record, reason } of walk(index)) {
     total += 1
     if (record === undefined) yield { path, reason: reason ?? 'its row in the index is damaged' }
-    else if (record.kind === 'file') yield* damagedContent(parts, path, record)
+    else yield* damagedContent(parts, path, record)
     if (step()) return
   }
 }
 
-/** Names the files that a damaged entry made or last wrote, or the entry when there are none. */
-function* damagedEntry(index: TreeIndex, log: LogKey, at: number): Iterable<Damage> {
-  const reason = `entry ${at} of an operation log is damaged`
-  let named = false
+/** Names the files that damaged entries made or last wrote, and those entries that no file is of. */
+function* damagedEntries(
+  index: TreeIndex,
+  damaged: ReadonlyMap<string, DamagedEntry>
+): Iterable<Damage> {
+  const unnamed = new Map(damaged)
   for (const { path, record } of walk(index)) {
-    const isOf = record && [record.id, record.version].some(id => id.log === log && id.index === at)
-    if (!isOf) continue
-    named = true
-    yield { path, reason }
+    const keys = record ? [record.id, record.version].map(id => `${id.log}/${id.index}`) : []
+    for (const key of new Set(keys)) {
+      const entry = damaged.get(key)
+      if (entry === undefined) continue
+      unnamed.delete(key)
+      yield { path, reason: reasonOf(entry) }
+    }
   }
-  if (!named) yield { path: `(entry ${at})`, reason }
+  for (const entry of unnamed.values()) {
+    yield { path: `(entry ${entry.index})`, reason: reasonOf(entry) }
+  }
+}
+
+function reasonOf(entry: DamagedEntry): string {
+  return `entry ${entry.index} of an operation log is damaged`
 }
 
 async function* damagedContent(
@@ -89,13 +102,18 @@ async function* damagedContent(
   path: string,
   record: InodeRecord
 ): AsyncGenerator<Damage> {
+  const { content, xattrs } = parts.index
   const seen = new Set<string>()
   try {
-    for (const run of parts.index.content.everyRun(record.ino)) {
-      const key = run.kind === 'block' ? `${run.log}/${run.index}` : undefined
-      if (run.kind !== 'block' || key === undefined || seen.has(key)) continue
+    xattrs.entries(record.ino)
+    for (const run of content.everyRun(record.ino)) {
+      if (run.kind === 'inline') {
+        content.inlineBytes(record.ino, { from: run.offset, to: run.offset + run.length })
+        continue
+      }
+      const key = `${run.log}/${run.index}`
+      if (!seen.has(key)) await parts.readBlock(run)
       seen.add(key)
-      await parts.readBlock(run)
     }
   } catch (error) {
     if (!isDamage(error)) throw error

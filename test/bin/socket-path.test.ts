@@ -1,5 +1,5 @@
 /** The socket lies in the home when its path fits, else in a private folder of short name. */
-import { mkdir, stat } from 'node:fs/promises'
+import { mkdir, rmdir, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import t from 'tap'
 import { Home } from '../../bin/home.ts'
@@ -24,6 +24,8 @@ t.test(
       const fallback = await chooseSocketPath(far, environment)
       t.ok(Buffer.byteLength(fallback) <= SOCKET_PATH_BYTES_MAX, fallback)
       t.equal((await stat(dirname(fallback))).mode & 0o777, 0o700)
+    // It belongs to all homes of this user, so it goes only if no other uses it.
+    t.teardown(() => rmdir(dirname(fallback)).catch(() => undefined))
     }
     const other = await Home.locate({ GROVE_HOME: join(folder, 'ö'.repeat(60)) })
     t.not(await chooseSocketPath(far, {}), await chooseSocketPath(other, {}), 'one for each home')

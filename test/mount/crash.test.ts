@@ -9,7 +9,7 @@ import { once } from 'node:events'
 import { constants } from 'node:fs'
 import { access } from 'node:fs/promises'
 import t from 'tap'
-import { GroveHome, isAlive } from '../bin/grove-home.ts'
+import { GroveHome } from '../bin/grove-home.ts'
 import { SeededRandom } from '../support/seeded-random.ts'
 
 const ROUNDS = Number(process.env['GROVE_CRASH_ROUNDS'] ?? 5)
@@ -77,7 +77,6 @@ t.test(`nothing fsynced is lost by kill -9, ${ROUNDS} rounds`, options, async t 
     const writingMs = WRITING_MS_MIN + random.integer(WRITING_MS_SPREAD)
     const lines = await writeUntilKilled(home, pid, round, writingMs)
     t.ok(lines.length > 0, `round ${round}: ${lines.length} files were fsynced`)
-    t.notOk(isAlive(pid), 'the daemon is dead')
     promised.push(...lines)
     const next = await home.mount()
     t.not(next, pid, 'another process serves the drive')

@@ -75,9 +75,11 @@ export class DriveSubject implements HistorySubject {
 
   /**
    * The process dies as it stands: what is opened again is what the log has, and so is what is
-   * made anew from it, with the same inode numbers.
+   * made anew from it.
+   *
+   * @param options - `numbers` says whether inode numbers must be the same in both
    */
-  async crashAndCheck(): Promise<void> {
+  async crashAndCheck(options: { readonly numbers: boolean }): Promise<void> {
     const drive = this.#drive
     const kept = this.#random.integer(KEPT_MAX)
     await drive.crash(this.#random.integer(2) === 0 ? undefined : { kept })
@@ -89,13 +91,11 @@ export class DriveSubject implements HistorySubject {
       'the log has what was recorded'
     )
     this.check()
-    const kept1 = numbersOf(drive.replica.index)
-    drive.home.kill()
-    drive.abandon()
+    const numbers = numbersOf(drive.replica.index)
     drive.store = new MemoryKeyValueStore()
-    await drive.open()
+    await drive.crash(undefined)
     this.check()
-    assert.deepEqual(numbersOf(drive.replica.index), kept1)
+    if (options.numbers) assert.deepEqual(numbersOf(drive.replica.index), numbers)
   }
 
   /** Closes it. */

@@ -8,7 +8,8 @@ import { Sealer } from '../../src/crypto/sealer.ts'
 import { DriveVfs } from '../../src/fs/drive-vfs.ts'
 import type { FileSystemStatus } from '../../src/fs/vfs.ts'
 import type { Entry } from '../../src/sync/entry.ts'
-import { readEntry } from '../../src/sync/replay.ts'
+import type { LogKey } from '../../src/sync/log.ts'
+import { readEntry, type LogPair } from '../../src/sync/replay.ts'
 import { Replica } from '../../src/sync/replica.ts'
 import { filled, fromHex } from './bytes.ts'
 import { MemoryBlockStore } from './memory-block-store.ts'
@@ -25,10 +26,12 @@ const DRIVE_ID = filled(32, 7)
 export class MemoryDrive {
   /** The disk under the logs. */
   readonly home = new MemoryHome()
-  /** The operation log's name. */
-  readonly operationKey = this.home.newKey()
-  /** The content log's name. */
-  readonly contentKey = this.home.newKey()
+  /** The current operation log's name. */
+  operationKey = this.home.newKey()
+  /** The current content log's name. */
+  contentKey = this.home.newKey()
+  /** Names of the logs of earlier epochs, oldest first. */
+  readonly earlierKeys: { readonly operationKey: LogKey; readonly contentKey: LogKey }[] = []
   /** Time. */
   readonly clock: VirtualClock
   /** Free bytes of the disk, for the file system to look at. */
@@ -68,9 +71,8 @@ export class MemoryDrive {
   async open(): Promise<void> {
     this.#replica = await Replica.open({
       store: this.store,
-      operationLog: new MemoryLog({ home: this.home, key: this.operationKey }),
-      contentLog: new MemoryBlockStore({ home: this.home, key: this.contentKey }),
-      earlier: [],
+      ...this.#pair(this),
+      earlier: this.earlierKeys.map(keys => this.#pair(keys)),
       drive: DRIVE_ID,
       keys: this.#keys,
       indexKey: new Uint8Array(32).fill(9),
@@ -101,9 +103,19 @@ export class MemoryDrive {
     await this.open()
   }
 
-  /** The entries that the operation log has. */
-  async entries(): Promise<readonly Entry[]> {
-    const log = new MemoryLog({ home: this.home, key: this.operationKey })
+  /** Goes on in a new pair of logs, as after a power loss that may have cost a tail. */
+  async startEpoch(): Promise<void> {
+    await this.close()
+    const { operationKey, contentKey } = this
+    this.earlierKeys.push({ operationKey, contentKey })
+    this.operationKey = this.home.newKey()
+    this.contentKey = this.home.newKey()
+    await this.open()
+  }
+
+  /** The entries that an operation log has, by default the current one. */
+  async entries(key = this.operationKey): Promise<readonly Entry[]> {
+    const log = new MemoryLog({ home: this.home, key })
     const sealer = new Sealer({
       ...{ keys: this.#keys, purpose: 'entry', drive: DRIVE_ID, random: this.#random },
       log: fromHex(log.key)
@@ -140,6 +152,13 @@ export class MemoryDrive {
     await this.close()
     if (options.rebuild) this.store = new MemoryKeyValueStore()
     await this.open()
+  }
+
+  #pair(keys: { readonly operationKey: LogKey; readonly contentKey: LogKey }): LogPair {
+    return {
+      operationLog: new MemoryLog({ home: this.home, key: keys.operationKey }),
+      contentLog: new MemoryBlockStore({ home: this.home, key: keys.contentKey })
+    }
   }
 
   #statfs(): FileSystemStatus {

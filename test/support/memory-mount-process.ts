@@ -129,6 +129,17 @@ const commands: Record<string, (mount: ServedMount, args: readonly unknown[]) =>
   /** Removes a file of a directory behind the kernel's back. */
   unlinkBehind: (_mount, [directoryName, name]) =>
     vfs.unlink({ parent: inodeOf(directoryName), name: String(name) as Name }),
+  /** Cuts a file behind the kernel's back. */
+  cutBehind: (_mount, [name, size]) => {
+    vfs.setattr(inodeOf(name), { size: Number(size) })
+  },
+  /** Removes a file behind the kernel's back and tells it. */
+  removeBehind: (mount, [name]) => {
+    const place = { parent: 1 as InodeNumber, name: String(name) as Name }
+    const ino = inodeOf(name)
+    vfs.unlink(place)
+    return mount.notifier?.nameRemoved(place, ino)
+  },
   contentChanged: (mount, [name]) => mount.notifier?.contentChanged(inodeOf(name)),
   attributesChanged: (mount, [name]) => mount.notifier?.attributesChanged(inodeOf(name)),
   nameChanged: (mount, [name]) =>

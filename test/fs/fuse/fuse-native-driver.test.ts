@@ -246,12 +246,12 @@ t.test('mounting says what is wrong', ifFuseNative(), async t => {
 })
 
 t.test('without the package: NO_ADDON', async t => {
-  const require = createRequire(import.meta.url)
-  const path = require.resolve('fuse-native')
-  const loaded = require.cache[path]
+  const { cache, resolve } = createRequire(import.meta.url)
+  const path = ifFuseNative().skip === false ? resolve('fuse-native') : ''
+  const loaded = cache[path]
   t.teardown(() => {
-    if (loaded === undefined) Reflect.deleteProperty(require.cache, path)
-    else require.cache[path] = loaded
+    if (loaded === undefined) Reflect.deleteProperty(cache, path)
+    else cache[path] = loaded
   })
   const absent = { loaded: true } as NodeJS.Module
   Object.defineProperty(absent, 'exports', {
@@ -259,7 +259,7 @@ t.test('without the package: NO_ADDON', async t => {
       throw new Error('it is not there')
     }
   })
-  require.cache[path] = absent
+  cache[path] = absent
   const mounting = mountFuseNative({ ...refusedOptions(), directory: t.testdir() })
   await t.rejects(mounting, { code: 'NO_ADDON', message: /npm install fuse-native/ })
 })

@@ -293,8 +293,9 @@ export class PathOperations {
   // Inside
 
   #inode(path: string): InodeNumber {
+    this.#orphans.settle()
     if (path === '/') return ROOT_INODE
-    const place = this.#place(path)
+    const place = this.#placeOf(path)
     return this.#orphans.inodeOf(place.name) ?? this.#vfs.lookup(place).ino
   }
 

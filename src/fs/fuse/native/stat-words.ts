@@ -66,7 +66,7 @@ export function wideNumber(low: number, high: number): number {
   return (high | 0) * WORD + low
 }
 
-/** @param ms - since 1970, negative before */
+/** The instant so many milliseconds after 1970, or before it. */
 export function timeOfMilliseconds(ms: number): Timestamp {
   const sec = Math.floor(ms / 1000)
   return { sec, nsec: (ms - sec * 1000) * 1_000_000 }

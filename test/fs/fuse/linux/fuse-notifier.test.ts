@@ -96,6 +96,38 @@ t.test('the kernel acts on notifications', ifMountable(), async t => {
     await until('the growth is seen', async () => (await read('log')) === 'one\ntwo\n')
   })
 
+  await t.test('a program that has the file open sees it grow and shrink', async t => {
+    await write('followed', 'one\n')
+    const file = path('followed')
+    const go = await shell(t, `exec 3< ${file}; cat <&3 >&2`, 'cat <&3')
+    await mount.command('growBehind', 'followed', 'two\n', false)
+    await mount.command('contentChanged', 'followed')
+    await until('it is told', async () => (await mount.state()).notifier.queued === 0)
+    t.equal(await go(), 'two\n')
+    await mount.command('cutBehind', 'followed', 2)
+    await mount.command('contentChanged', 'followed')
+    await until('the cut is seen', async () => (await read('followed')) === 'on')
+    const { size } = await inProcess((fs, at) => fs.statSync(at), file)
+    t.equal(size, 2)
+  })
+
+  await t.test('a listing is read anew', async t => {
+    const isListed = async (name: string): Promise<boolean> =>
+      inProcess((fs, at, wanted) => fs.readdirSync(at).includes(wanted), mount.directory, name)
+    t.notOk(await isListed('listed'))
+    await mount.command('createBehind', 'listed')
+    await mount.command('contentChanged', '.')
+    await until('it is listed', async () => isListed('listed'))
+    t.ok(await inProcess((fs, at) => fs.existsSync(at), path('listed')))
+    await mount.command('removeBehind', 'listed')
+    await until(
+      'it is gone',
+      async () => !(await inProcess((fs, at) => fs.existsSync(at), path('listed')))
+    )
+    await mount.command('contentChanged', '.')
+    await until('it is no longer listed', async () => !(await isListed('listed')))
+  })
+
   for (const notify of [false, true])
     await t.test(`a local append to a file that grew${notify ? ' and was told' : ''}`, async t => {
       await write('appended', 'one\n')

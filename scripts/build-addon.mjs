@@ -46,7 +46,8 @@ function main() {
     stdio: 'inherit'
   })
   if (compiled.status !== 0) {
-    rmSync(fresh, { force: true })
+    // An older one may not fit the rest of the driver.
+    for (const file of [fresh, target]) rmSync(file, { force: true })
     tellHow(`${compiler} failed, as it says above`)
     return
   }

@@ -332,9 +332,9 @@ interface FoundLink {
 
 function linkOf(index: TreeIndex, id: LinkId): FoundLink | undefined {
   const ino = index.find(id)
-  const found =
-    ino === undefined ? undefined : index.inodes.get(ino)?.links.find(link => sameId(link.id, id))
-  return ino === undefined || link === undefined ? undefined : { ino, link }
+  if (ino === undefined) return undefined
+  const link = index.inodes.get(ino)?.links.find(each => sameId(each.id, id))
+  return link && { ino, link }
 }
 
 function recordOf(index: TreeIndex, id: InodeId): InodeRecord | undefined {

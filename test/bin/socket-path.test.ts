@@ -24,8 +24,8 @@ t.test(
       const fallback = await chooseSocketPath(far, environment)
       t.ok(Buffer.byteLength(fallback) <= SOCKET_PATH_BYTES_MAX, fallback)
       t.equal((await stat(dirname(fallback))).mode & 0o777, 0o700)
-    // It belongs to all homes of this user, so it goes only if no other uses it.
-    t.teardown(() => rmdir(dirname(fallback)).catch(() => undefined))
+      // It belongs to all homes of this user, so it goes only if no other uses it.
+      t.teardown(() => rmdir(dirname(fallback)).catch(() => undefined))
     }
     const other = await Home.locate({ GROVE_HOME: join(folder, 'ö'.repeat(60)) })
     t.not(await chooseSocketPath(far, {}), await chooseSocketPath(other, {}), 'one for each home')

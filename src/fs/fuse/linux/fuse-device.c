@@ -13,8 +13,6 @@
 #define NAPI_VERSION 8
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/close_range.h>
-#include <linux/fuse.h>
 #include <node_api.h>
 #include <pthread.h>
 #include <sched.h>
@@ -47,6 +45,17 @@ extern int uv_poll_init(uv_loop_t *loop, uv_handle_t *handle, int fd);
 extern int uv_poll_start(uv_handle_t *handle, int events, uv_poll_cb callback);
 extern int uv_poll_stop(uv_handle_t *handle);
 extern void uv_close(uv_handle_t *handle, uv_close_cb callback);
+
+/* What the headers of an older system do not have; the kernel says ENOSYS or EINVAL itself. */
+#ifndef SYS_close_range
+#define SYS_close_range 436
+#endif
+#ifndef CLOSE_RANGE_UNSHARE
+#define CLOSE_RANGE_UNSHARE (1U << 1)
+#endif
+#ifndef FUSE_DEV_IOC_CLONE
+#define FUSE_DEV_IOC_CLONE _IOR(229, 0, uint32_t)
+#endif
 
 /* The kernel takes up to 1,024 vectors; the first is the header. */
 enum { REPLY_PARTS_MAX = 1023 };

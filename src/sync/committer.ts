@@ -104,7 +104,8 @@ export class Committer {
 
   /** Bytes accepted and not yet appended. */
   get pendingBytes(): number {
-    return this.#blockBytes + this.#entryBytes + this.#open.byteLength
+    const open = this.#open.operationCount === 0 ? 0 : this.#open.byteLength
+    return this.#blockBytes + this.#entryBytes + open
   }
 
   /** The length the operation log will have when every closed entry is appended. */

@@ -30,10 +30,10 @@ export function isDotName(name: Name): boolean {
   return name === '.' || name === '..'
 }
 
-/** @throws {FsError} ERANGE for a name too short or long, EOPNOTSUPP, EINVAL for a bare prefix */
+/** @throws {FsError} ERANGE for a name too short or long, EOPNOTSUPP, EINVAL for a bare prefix or a NUL */
 export function checkXattrName(name: Name, operation: string): void {
   if (name.length === 0 || name.length > NAME_BYTES_MAX) throw new FsError('ERANGE', operation)
   const prefix = XATTR_PREFIXES.find(start => name.startsWith(start))
   if (prefix === undefined || name === XATTR_REFUSED) throw new FsError('EOPNOTSUPP', operation)
-  if (name === prefix) throw new FsError('EINVAL', operation)
+  if (name === prefix || name.includes('\0')) throw new FsError('EINVAL', operation)
 }

@@ -858,8 +858,8 @@ function attributesToSet(
     ...((changes.mode !== undefined || mode !== record.mode) && { mode }),
     ...(uid !== undefined && { uid }),
     ...(gid !== undefined && { gid }),
-    ...(atime !== undefined && { atime: atime === 'now' ? time : atime }),
-    ...(mtime !== undefined && { mtime: mtime === 'now' ? time : mtime })
+    ...(atime !== undefined && { atime: atime === 'now' ? time : clamped(atime) }),
+    ...(mtime !== undefined && { mtime: mtime === 'now' ? time : clamped(mtime) })
   }
 }
 
@@ -882,6 +882,12 @@ function checkResize(record: InodeRecord, size: number): void {
 function checkTime(time: Timestamp | 'now' | undefined): void {
   if (time === undefined || time === 'now') return
   if (time.nsec < 0 || time.nsec > 999_999_999) throw new FsError('EINVAL', 'setattr')
+}
+
+/** A time out of the range that is kept becomes its end, as in every Linux file system. */
+function clamped(time: Timestamp): Timestamp {
+  if (Number.isSafeInteger(time.sec)) return time
+  return { sec: Math.sign(time.sec) * Number.MAX_SAFE_INTEGER, nsec: 0 }
 }
 
 function checkFallocateMode(action: number, keepSize: boolean): void {

@@ -144,9 +144,17 @@ export class FileContent {
     this.#runs.delete(ino)
   }
 
-  /** Makes operations of all that was written. */
+  /** Makes operations of all that was written; of every file, also when one of them fails. */
   flushAll(): void {
-    for (const ino of [...this.#runs.keys()]) this.flush(ino)
+    const failures: unknown[] = []
+    for (const ino of [...this.#runs.keys()]) {
+      try {
+        this.flush(ino)
+      } catch (error) {
+        failures.push(error)
+      }
+    }
+    if (failures.length > 0) throw failures[0]
   }
 
   /** Forgets what was written to a file that is gone. */
@@ -280,7 +288,11 @@ export class FileContent {
     const block = this.#replica.readBlock(run)
     const cut = (bytes: Uint8Array): Uint8Array =>
       bytes.subarray(run.blockOffset, run.blockOffset + length)
-    return block instanceof Promise ? block.then(cut) : cut(block)
+    if (!(block instanceof Promise)) return cut(block)
+    const bytes = block.then(cut)
+    // Awaited with the other parts, unless finding one of those fails first.
+    bytes.catch(() => undefined)
+    return bytes
   }
 
   /** A block may be superseded and cleared between finding it and reading it: look once more. */

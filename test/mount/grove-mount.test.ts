@@ -7,7 +7,9 @@ import { constants } from 'node:fs'
 import { access } from 'node:fs/promises'
 import t from 'tap'
 import { GroveHome, runProgram } from '../bin/grove-home.ts'
+import { FUSE_NATIVE_EXCLUSIONS } from '../fs/fuse/fuse-native-exclusions.ts'
 import { posixSuite, type PosixExclusion } from '../suites/posix-suite.ts'
+import { ifFuseNative } from '../support/if-fuse-native.ts'
 import { realToolsSuite } from './real-tools.ts'
 
 const POSIX_DEADLINE_MS = 120_000
@@ -34,6 +36,28 @@ t.test('the POSIX suite passes on a mounted drive', options, async t => {
   const { code, stdout } = await home.run(['verify'])
   t.equal(code, 0, stdout)
 })
+
+t.test(
+  'the POSIX suite passes on a drive mounted by fuse-native but for what it cannot do',
+  ifFuseNative(),
+  async t => {
+    const home = await GroveHome.initialised(t)
+    const mounted = await home.run([
+      'mount',
+      '--driver',
+      'fuse-native',
+      '--allow-other',
+      home.mountPoint
+    ])
+    t.equal(mounted.code, 0, mounted.stderr)
+    await posixSuite(t, {
+      directory: home.mountPoint,
+      exclusions: FUSE_NATIVE_EXCLUSIONS,
+      deadlineMs: POSIX_DEADLINE_MS
+    })
+    t.equal((await home.run(['verify'])).code, 0)
+  }
+)
 
 t.test('real tools work, and find their work after every kind of restart', options, async t => {
   const home = await GroveHome.initialised(t)

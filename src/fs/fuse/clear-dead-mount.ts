@@ -12,7 +12,7 @@ import { readlink, realpath, writeFile } from 'node:fs/promises'
 import { constants } from 'node:os'
 import { basename, dirname, join, resolve } from 'node:path'
 import { findFusermount, runFusermount } from './fusermount.ts'
-import { loadFuseAddon } from './linux/fuse-device.ts'
+import { loadFuseAddon, type FuseAddon } from './linux/fuse-device.ts'
 import { isGroveMount, mountAt, type MountEntry } from './mount-table.ts'
 import { MountError } from './mount.ts'
 
@@ -93,7 +93,9 @@ async function probe(path: string, timeoutMs: number): Promise<'live' | 'dead' |
 
 /** Ends the connection, so that what waits for it gets an error, and detaches the mount. */
 async function detachAsRoot(path: string): Promise<void> {
-  const failed = -(await loadFuseAddon().unmount(path, MNT_FORCE | MNT_DETACH | UMOUNT_NOFOLLOW))
+  const addon = fuseAddon()
+  if (addon === undefined) return detachByProgram(path, 'umount', ['-f', '-l', '--', path])
+  const failed = -(await addon.unmount(path, MNT_FORCE | MNT_DETACH | UMOUNT_NOFOLLOW))
   // EINVAL: somebody else was faster.
   if (failed === 0 || failed === constants.errno.EINVAL) return
   throw new MountError('FAILED', `the dead mount ${path} stays: errno ${failed}; umount -l it`)
@@ -105,9 +107,27 @@ async function detachAsUser(mount: MountEntry, aborts: boolean): Promise<void> {
   const program = await findFusermount()
   if (program === undefined)
     throw new MountError('NO_HELPER', 'fusermount3 is missing: apt-get install fuse3')
-  const { succeeded, message } = await runFusermount(program, ['-uz', '--', path])
+  await detachByProgram(path, program, ['-uz', '--', path])
+}
+
+async function detachByProgram(
+  path: string,
+  program: string,
+  args: readonly string[]
+): Promise<void> {
+  const { succeeded, message } = await runFusermount(program, [...args])
   if (!succeeded && (await mountAt(path)) !== undefined)
     throw new MountError('FAILED', `the dead mount ${path} stays: ${message}`)
+}
+
+/** The addon, or undefined where it could not be built: then the programs of the system do. */
+function fuseAddon(): FuseAddon | undefined {
+  try {
+    return loadFuseAddon()
+  } catch (error) {
+    if (error instanceof MountError && error.code === 'NO_ADDON') return undefined
+    throw error
+  }
 }
 
 /** Ends the connection: its owner may, where the control file system is mounted. */

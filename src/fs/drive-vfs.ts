@@ -256,7 +256,8 @@ export class DriveVfs implements Vfs {
       if (record.kind === 'directory') throw new FsError('EISDIR', 'unlink')
       this.#beforeLosingName(record)
       const links = [linkAt(record, parent, place.name).id]
-      this.#replica.execute({ type: 'unlink', links, time: this.#clock.now() })
+      const time = this.#clock.now()
+      this.#replica.execute({ type: 'unlink', parent: parent.id, links, time })
     })
   }
 
@@ -270,7 +271,8 @@ export class DriveVfs implements Vfs {
       if (record.kind !== 'directory') throw new FsError('ENOTDIR', 'rmdir')
       if (record.children > 0) throw new FsError('ENOTEMPTY', 'rmdir')
       const links = [linkAt(record, parent, place.name).id]
-      this.#replica.execute({ type: 'rmdir', links, time: this.#clock.now() })
+      const time = this.#clock.now()
+      this.#replica.execute({ type: 'rmdir', parent: parent.id, links, time })
     })
   }
 
@@ -293,7 +295,9 @@ export class DriveVfs implements Vfs {
       const time = this.#clock.now()
       if (there && mode === 'exchange') {
         this.#content.flush(there.ino)
-        this.#replica.execute({ type: 'exchange', links, others, time })
+        const first = { parent: fromParent.id, name: from.name }
+        const second = { parent: toParent.id, name: to.name }
+        this.#replica.execute({ type: 'exchange', links, first, others, second, time })
         return
       }
       if (there) this.#beforeLosingName(there)
@@ -301,6 +305,7 @@ export class DriveVfs implements Vfs {
       this.#replica.execute({
         type: 'rename',
         links,
+        from: fromParent.id,
         parent: toParent.id,
         name,
         replaced: others,

@@ -20,9 +20,9 @@
  * | create | 1 | parent id, name, u8 kind, u16 mode, u32 uid, u32 gid, u32 rdev, varint length and target, time |
  * | mkdir | 2 | parent id, name, u16 mode, u32 uid, u32 gid, time |
  * | link | 3 | inode id, through id, parent id, name, time |
- * | unlink, rmdir | 4, 5 | ids, time |
- * | rename | 6 | ids, parent id, name, ids replaced, time |
- * | exchange | 7 | ids, ids, time |
+ * | unlink, rmdir | 4, 5 | ids, parent id, time |
+ * | rename | 6 | ids, from id, parent id, name, ids replaced, time |
+ * | exchange | 7 | ids, parent id, name, ids, parent id, name, time |
  * | write | 8 | inode id, through id, base id, varint size, varint count, pieces, time |
  * | truncate | 9 | inode id, through id, base id, varint size, time |
  * | setattr | 10 | inode id, base id, u8 which (1 mode, 2 uid, 4 gid, 8 atime, 16 mtime), those, time |
@@ -48,11 +48,13 @@ import {
   type CreateOperation,
   type MkdirOperation,
   type Name,
+  type NamePlace,
   type NodeKind,
   type Operation,
   type OperationId,
   type Piece,
   type SetattrOperation,
+  type UnlinkOperation,
   type VersionId,
   type WriteOperation
 } from './operation.ts'
@@ -201,14 +203,18 @@ class OperationWriter {
         return this.#at(operation)
       case 'unlink':
       case 'rmdir':
-        return this.#ids(operation.links)
+        this.#ids(operation.links)
+        return this.#id(operation.parent)
       case 'rename':
         this.#ids(operation.links)
+        this.#id(operation.from)
         this.#at(operation)
         return this.#ids(operation.replaced)
       case 'exchange':
         this.#ids(operation.links)
-        return this.#ids(operation.others)
+        this.#at(operation.first)
+        this.#ids(operation.others)
+        return this.#at(operation.second)
       default:
         return this.#fieldsOnInode(operation)
     }
@@ -307,7 +313,7 @@ class OperationWriter {
     for (const id of ids) this.#id(id)
   }
 
-  #at({ parent, name }: { readonly parent: OperationId; readonly name: Name }): void {
+  #at({ parent, name }: NamePlace): void {
     this.#id(parent)
     this.#name(name)
   }
@@ -357,20 +363,27 @@ class OperationReader {
           time: readTime(reader)
         }
       case 4:
-        return { type: 'unlink', links: this.#ids(), time: readTime(reader) }
+        return this.#unlink('unlink')
       case 5:
-        return { type: 'rmdir', links: this.#ids(), time: readTime(reader) }
+        return this.#unlink('rmdir')
       case 6:
         return {
           type: 'rename',
           links: this.#ids(),
-          parent: this.#id(),
-          name: this.#name(),
+          from: this.#id(),
+          ...this.#at(),
           replaced: this.#ids(),
           time: readTime(reader)
         }
       case 7:
-        return { type: 'exchange', links: this.#ids(), others: this.#ids(), time: readTime(reader) }
+        return {
+          type: 'exchange',
+          links: this.#ids(),
+          first: this.#at(),
+          others: this.#ids(),
+          second: this.#at(),
+          time: readTime(reader)
+        }
       case 13:
         return { type: 'statement', bytes: reader.bytes(reader.remaining) }
       case 14:
@@ -382,6 +395,11 @@ class OperationReader {
 
   end(): void {
     this.#reader.end()
+  }
+
+  #unlink(type: UnlinkOperation['type']): UnlinkOperation {
+    const links = this.#ids()
+    return { type, links, parent: this.#id(), time: readTime(this.#reader) }
   }
 
   #operationOnInode(typeNumber: number): Operation {
@@ -526,6 +544,10 @@ class OperationReader {
     return ids
   }
 
+  #at(): NamePlace {
+    return { parent: this.#id(), name: this.#name() }
+  }
+
   #kind(): NodeKind {
     const kind = KINDS[this.#reader.u8()]
     if (kind === undefined) throw malformed('a node is of no known kind')
@@ -553,6 +575,9 @@ function problemOf(operation: Operation): string | undefined {
 }
 
 function problemOfNames(operation: Operation): string | undefined {
+  if (operation.type === 'exchange') {
+    return problemOfName(operation.first.name) ?? problemOfName(operation.second.name)
+  }
   if (!('name' in operation)) return undefined
   const isAttribute = operation.type === 'setxattr' || operation.type === 'removexattr'
   return isAttribute ? problemOfAttributeName(operation.name) : problemOfName(operation.name)

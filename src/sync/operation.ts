@@ -43,6 +43,14 @@ export const ROOT_LOG = '0'.repeat(64) as LogKey
 /** The identity of every drive's root directory. No operation makes it. */
 export const ROOT_ID: InodeId = { log: ROOT_LOG, index: 0, number: 0 }
 
+/** Where a name is, as the author of an operation saw it. */
+export interface NamePlace {
+  /** The directory; of several shown as one, the first. */
+  readonly parent: InodeId
+  /** The name in it, as it was shown. */
+  readonly name: Name
+}
+
 /** What a name can stand for, apart from a directory. */
 export type NodeKind = 'file' | 'symlink' | 'fifo' | 'socket' | 'character' | 'block'
 
@@ -149,6 +157,8 @@ export interface LinkOperation {
 export interface UnlinkOperation {
   /** Tells the operations apart. */
   readonly type: 'unlink' | 'rmdir'
+  /** The directory they are removed from. */
+  readonly parent: InodeId
   /** The links removed; 1 but for a union of directories. */
   readonly links: readonly LinkId[]
   /** When. */
@@ -161,6 +171,8 @@ export interface RenameOperation {
   readonly type: 'rename'
   /** The links moved; 1 but for a union of directories. */
   readonly links: readonly LinkId[]
+  /** The directory they leave. */
+  readonly from: InodeId
   /** The new directory. */
   readonly parent: InodeId
   /** The new name. */
@@ -175,10 +187,14 @@ export interface RenameOperation {
 export interface ExchangeOperation {
   /** Tells the operations apart. */
   readonly type: 'exchange'
-  /** The links at the first place. */
+  /** The links at the first place, which move to the second. */
   readonly links: readonly LinkId[]
-  /** The links at the second place. */
+  /** The first place: that of `links` before. */
+  readonly first: NamePlace
+  /** The links at the second place, which move to the first. */
   readonly others: readonly LinkId[]
+  /** The second place: that of `others` before. */
+  readonly second: NamePlace
   /** When. */
   readonly time: Timestamp
 }

@@ -3,7 +3,7 @@
  * or read again from the disk; and small writes become few operations and blocks.
  */
 import assert from 'node:assert/strict'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import {
   BLOCK_BYTES,
   FileContent,
@@ -21,7 +21,6 @@ import { SyncError } from '../../src/sync/sync-error.ts'
 import { ROOT_INO } from '../../src/sync/tree-index.ts'
 import { filled } from '../support/bytes.ts'
 import { checkIndex } from '../support/check-index.ts'
-import { MemoryBlockStore } from '../support/memory-block-store.ts'
 import { MemoryDrive } from '../support/memory-drive.ts'
 import { RecordedOperations } from '../support/recorded-operations.ts'
 import { SeededRandom } from '../support/seeded-random.ts'
@@ -367,10 +366,11 @@ t.test('what cannot be recorded stays readable, counted, and is recorded later',
   const [one, two] = [bench.make('one'), bench.make('two')]
   bench.write(one, 0, filled(5, 1))
   bench.write(two, 0, filled(6, 2))
-  const execute = bench.drive.replica.execute
+  const { replica } = bench.drive
+  const execute = replica.execute.bind(replica)
   bench.drive.replica.execute = (operation, options) => {
     if ('size' in operation && operation.size === 5) throw new SyncError('IO', 'by the test')
-    return execute.call(bench.drive.replica, operation, options)
+    return execute(operation, options)
   }
   t.throws(() => bench.content.flushAll(), { code: 'IO' })
   t.equal(bench.content.unflushedBytes, 5, 'the other file was flushed')
@@ -473,28 +473,26 @@ async function coldFile(blocks: number): Promise<{ bench: Bench; ino: number; by
   return { bench, ino: bench.ino('f'), bytes }
 }
 
-/** Answers each read of a block as `answer` says: a code to fail with, or nothing to go on. */
+/** Answers each read of a block as `answer` says: an error to fail with, or nothing to go on. */
 function failReads(
-  t: Test,
+  bench: Bench,
   answer: (index: number) => SyncError | undefined
 ): { readonly reads: number[] } {
   const reads: number[] = []
-  const get = MemoryBlockStore.prototype.get
-  MemoryBlockStore.prototype.get = async function (this: MemoryBlockStore, index: number) {
+  const log = bench.drive.contentLog
+  const get = log.get.bind(log)
+  log.get = async index => {
     reads.push(index)
     const error = answer(index)
     if (error) throw error
-    return get.call(this, index)
+    return get(index)
   }
-  t.teardown(() => {
-    MemoryBlockStore.prototype.get = get
-  })
   return { reads }
 }
 
 t.test('a reader that goes on where it stopped is read ahead of', async t => {
   const { bench, ino, bytes } = await coldFile(12)
-  const { reads } = failReads(t, () => undefined)
+  const { reads } = failReads(bench, () => undefined)
   await bench.read(ino, 5 * BLOCK_BYTES, 4096)
   t.equal(reads.length, 1, 'a first read brings what it asks for')
   await bench.read(ino, 0, BLOCK_BYTES)
@@ -518,7 +516,7 @@ t.test('a block that went between finding and reading it is looked for once more
   const { bench, ino } = await coldFile(1)
   const newer = patternBytes(BLOCK_BYTES, 9)
   let isFirst = true
-  failReads(t, () => {
+  failReads(bench, () => {
     if (!isFirst) return undefined
     isFirst = false
     bench.write(ino, 0, newer)
@@ -535,7 +533,7 @@ t.test('a block that stays missing, or is damaged, is an error', async t => {
     ['IO', 1]
   ] as const) {
     const { bench, ino } = await coldFile(1)
-    const { reads } = failReads(t, () => new SyncError(code, 'by the test'))
+    const { reads } = failReads(bench, () => new SyncError(code, 'by the test'))
     await t.rejects(bench.read(ino, 0, 10), { code })
     t.equal(reads.length, times, code)
     await bench.drive.close()

@@ -106,6 +106,7 @@ const id = arbitraryId
 const ids = fc.array(id, { minLength: 1, maxLength: 3 })
 const name = arbitraryName
 const time = arbitraryTime
+const place = fc.record({ parent: id, name })
 const made = { parent: id, name, mode, uid: u32, gid: u32, time }
 const seen = { inode: id, base: id, time }
 
@@ -127,16 +128,29 @@ const anyOperation: Arbitrary<Operation> = fc.oneof(
   arbitraryCreate,
   fc.record({ type: fc.constant('mkdir' as const), ...made }),
   fc.record({ type: fc.constant('link' as const), inode: id, through: id, parent: id, name, time }),
-  fc.record({ type: fc.constantFrom('unlink' as const, 'rmdir' as const), links: ids, time }),
+  fc.record({
+    type: fc.constantFrom('unlink' as const, 'rmdir' as const),
+    parent: id,
+    links: ids,
+    time
+  }),
   fc.record({
     type: fc.constant('rename' as const),
     links: ids,
+    from: id,
     parent: id,
     name,
     replaced: fc.array(id, { maxLength: 3 }),
     time
   }),
-  fc.record({ type: fc.constant('exchange' as const), links: ids, others: ids, time }),
+  fc.record({
+    type: fc.constant('exchange' as const),
+    links: ids,
+    first: place,
+    others: ids,
+    second: place,
+    time
+  }),
   fc
     .tuple(fc.record({ ...seen, through: id }), arbitraryPieces)
     .map(([write, content]) => ({ type: 'write' as const, ...write, ...content })),

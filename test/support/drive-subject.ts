@@ -39,7 +39,7 @@ export class DriveSubject implements HistorySubject {
     const subject = new DriveSubject(await MemoryDrive.create(clock), seed)
     // The root of every drive is as old as time; that of the model was made just now.
     const now = clock.now()
-    subject.vfs.setattr(ROOT_INODE, { atime: now, mtime: now })
+    await subject.vfs.setattr(ROOT_INODE, { atime: now, mtime: now })
     return subject
   }
 

@@ -9,7 +9,7 @@ import { DriveVfs } from '../../src/fs/drive-vfs.ts'
 import type { FileSystemStatus } from '../../src/fs/vfs.ts'
 import type { Entry } from '../../src/sync/entry.ts'
 import type { LogKey } from '../../src/sync/log.ts'
-import { readEntry, type LogPair } from '../../src/sync/replay.ts'
+import { readEntry } from '../../src/sync/replay.ts'
 import { Replica } from '../../src/sync/replica.ts'
 import { filled, fromHex } from './bytes.ts'
 import { MemoryBlockStore } from './memory-block-store.ts'
@@ -41,6 +41,7 @@ export class MemoryDrive {
   readonly #random = new SeededRandom(1)
   readonly #keys = KeyTable.generate(this.#random)
   #replica: Replica | undefined
+  #contentLog: MemoryBlockStore | undefined
   #vfs: DriveVfs | undefined
 
   /** @param clock - time, if it is shared with others */
@@ -61,6 +62,12 @@ export class MemoryDrive {
     return this.#replica
   }
 
+  /** The current content log, as the replica has it: for faults. */
+  get contentLog(): MemoryBlockStore {
+    if (this.#contentLog === undefined) throw new Error('the drive is closed')
+    return this.#contentLog
+  }
+
   /** The file system. */
   get vfs(): DriveVfs {
     if (this.#vfs === undefined) throw new Error('the drive is closed')
@@ -69,9 +76,11 @@ export class MemoryDrive {
 
   /** Opens the drive from what the disk has. */
   async open(): Promise<void> {
+    const pair = this.#pair(this)
+    this.#contentLog = pair.contentLog
     this.#replica = await Replica.open({
       store: this.store,
-      ...this.#pair(this),
+      ...pair,
       earlier: this.earlierKeys.map(keys => this.#pair(keys)),
       drive: DRIVE_ID,
       keys: this.#keys,
@@ -154,7 +163,7 @@ export class MemoryDrive {
     await this.open()
   }
 
-  #pair(keys: { readonly operationKey: LogKey; readonly contentKey: LogKey }): LogPair {
+  #pair(keys: { readonly operationKey: LogKey; readonly contentKey: LogKey }) {
     return {
       operationLog: new MemoryLog({ home: this.home, key: keys.operationKey }),
       contentLog: new MemoryBlockStore({ home: this.home, key: keys.contentKey })

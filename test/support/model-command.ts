@@ -158,10 +158,7 @@ function randomReplace(
   const [from, to] = [found.path, other.path]
   if (isInside(to, from) || isInside(from, to)) return undefined
   if (other.child.node === found.child.node) return undefined
-  // An exchange does not say which places it swaps, and nobody wrote a conflict name.
-  const isWritten = !found.child.isGenerated && !other.child.isGenerated
-  const isPossible = type === 'exchange' ? isWritten : canReplace(found, other)
-  return isPossible ? { type, from, to, time } : undefined
+  return type === 'exchange' || canReplace(found, other) ? { type, from, to, time } : undefined
 }
 
 function randomEdit(

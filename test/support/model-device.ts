@@ -6,7 +6,13 @@
  */
 import type { Timestamp } from '../../src/sync/clock.ts'
 import type { LogKey } from '../../src/sync/log.ts'
-import type { Name, Operation, OperationId } from '../../src/sync/operation.ts'
+import type {
+  Name,
+  NamePlace,
+  Operation,
+  OperationId,
+  UnlinkOperation
+} from '../../src/sync/operation.ts'
 import { childAt, nodeAt, type Command, type Path } from './model-command.ts'
 import { keyOf } from './model-entry.ts'
 import {
@@ -171,15 +177,17 @@ function operationOf(tree: ModelTree, command: Command): Operation {
     }
     case 'unlink':
     case 'rmdir':
-      return { type: command.type, links: find(tree, command.path).links, time }
+      return { type: command.type, ...removalOf(tree, command.path), time }
     case 'rename': {
-      const { links } = find(tree, command.from)
+      const { links, parent: from } = removalOf(tree, command.from)
       const replaced = childAt(tree, command.to)?.links ?? []
-      return { type: 'rename', links, ...placeOf(tree, command.to), replaced, time }
+      return { type: 'rename', links, from, ...placeOf(tree, command.to), replaced, time }
     }
     case 'exchange': {
+      const [first, second] = [placeOf(tree, command.from), placeOf(tree, command.to)]
       const { links } = find(tree, command.from)
-      return { type: 'exchange', links, others: find(tree, command.to).links, time }
+      const { links: others } = find(tree, command.to)
+      return { type: 'exchange', links, first, others, second, time }
     }
     default:
       return operationOnNode(tree, command)
@@ -201,11 +209,16 @@ function operationOnNode(
 
 const OWNER = { uid: 0, gid: 0 }
 
-function placeOf(tree: ModelTree, path: Path): { parent: OperationId; name: Name } {
+function placeOf(tree: ModelTree, path: Path): NamePlace {
   const parent = nodeAt(tree, path.slice(0, -1))
   const name = path.at(-1)
   if (!parent || name === undefined) throw new Error(`nowhere to make ${path.join('/')}`)
   return { parent: first(parent.ids), name }
+}
+
+/** The links at a path and the directory that they leave. */
+function removalOf(tree: ModelTree, path: Path): Pick<UnlinkOperation, 'links' | 'parent'> {
+  return { links: find(tree, path).links, parent: placeOf(tree, path).parent }
 }
 
 function find(tree: ModelTree, path: Path): ModelChild {

@@ -46,7 +46,8 @@ import {
   type NodeKind,
   type Operation,
   type OperationId,
-  type RenameOperation
+  type RenameOperation,
+  type UnlinkOperation
 } from '../../src/sync/operation.ts'
 import {
   is,
@@ -256,7 +257,7 @@ class Model {
         return this.#link(made, operation)
       case 'unlink':
       case 'rmdir':
-        return this.#remove(made, operation.links, operation.time)
+        return this.#remove(made, operation.links, operation)
       case 'rename':
         return this.#rename(made, operation)
       case 'exchange':
@@ -312,10 +313,15 @@ class Model {
     this.#place(link, { parent: directory, name, by: made }, time)
   }
 
-  #remove(made: ModelOperation, ids: readonly OperationId[], time: Timestamp): void {
+  #remove(
+    made: ModelOperation,
+    ids: readonly OperationId[],
+    { parent, time }: Pick<UnlinkOperation, 'parent' | 'time'>
+  ): void {
     const links = ids.flatMap(id => this.#seenLink(made, id) ?? [])
+    const directory = this.#seenDirectory(made, parent)
+    if (directory && links.length > 0) touch(directory, time)
     for (const link of links) {
-      this.#touchPlace(made, link, time)
       this.#touchLink(made, this.#target(made, link) ?? link)
       if (!link.anchor) continue
       const names = this.#namesSeenBy(made, link.anchor)
@@ -345,20 +351,23 @@ class Model {
 
   #rename(made: ModelOperation, operation: RenameOperation): void {
     const { links, replaced, name, time } = operation
+    const from = this.#seenDirectory(made, operation.from)
     const parent = this.#seenDirectory(made, operation.parent)
-    if (!parent) return
-    this.#remove(made, replaced, time)
-    for (const id of links) this.#move(made, this.#seenLink(made, id), { parent, name }, time)
+    if (!from || !parent) return
+    this.#remove(made, replaced, operation)
+    for (const id of links) {
+      if (this.#move(made, this.#seenLink(made, id), { parent, name }, time)) touch(from, time)
+    }
   }
 
-  #exchange(made: ModelOperation, { links, others, time }: ExchangeOperation): void {
-    const first = links.map(id => this.#seenLink(made, id))
-    const second = others.map(id => this.#seenLink(made, id))
-    const here = first[0] && placeSeenBy(made, first[0])
-    const there = second[0] && placeSeenBy(made, second[0])
-    if (!here || !there) return
-    for (const link of first) this.#move(made, link, there, time)
-    for (const link of second) this.#move(made, link, here, time)
+  #exchange(made: ModelOperation, { links, others, first, second, time }: ExchangeOperation): void {
+    const moved = links.map(id => this.#seenLink(made, id))
+    const back = others.map(id => this.#seenLink(made, id))
+    const here = this.#seenDirectory(made, first.parent)
+    const there = this.#seenDirectory(made, second.parent)
+    if (!moved[0] || !back[0] || !here || !there) return
+    for (const link of moved) this.#move(made, link, { ...second, parent: there }, time)
+    for (const link of back) this.#move(made, link, { ...first, parent: here }, time)
   }
 
   #move(
@@ -366,13 +375,13 @@ class Model {
     link: Link | undefined,
     { parent, name }: Omit<Place, 'by'>,
     time: Timestamp
-  ): void {
+  ): boolean {
     const target = link && this.#target(made, link)
-    if (!target) return
-    this.#touchPlace(made, link, time)
+    if (!target) return false
     const tip = link.anchor && tipSeenBy(made, link.anchor)
     link.seenPlaces.push({ parent, name, by: made, tip })
     this.#place(target, { parent, name, by: made }, time)
+    return true
   }
 
   /** Gives a link a place and counts that as a use. */
@@ -396,12 +405,6 @@ class Model {
     if (!link.anchor || this.#mutation === 'renames take the file along') return link
     const { file } = tipSeenBy(made, link.anchor)
     return file === link.anchor.file ? link : this.#links.get(file.first.made.key)
-  }
-
-  /** Removing or moving a link changes the directory that its author saw it in. */
-  #touchPlace(made: ModelOperation, link: Link, time: Timestamp): void {
-    const place = placeSeenBy(made, link)
-    if (place) touch(place.parent, time)
   }
 
   #touchLink(made: ModelOperation, link: Link): void {

@@ -22,11 +22,11 @@ export class RecordedOperations {
   /** Listens to a replica from now on; it may be one opened after another on the same log. */
   listenTo(replica: Replica): void {
     const execute = replica.execute.bind(replica)
-    replica.execute = (operation: Operation, options: ExecuteOptions = {}) => {
+    replica.execute = (operation: Operation, options?: ExecuteOptions) => {
       // What an operation holds is borrowed by the call, so it is copied before.
       const copy = structuredClone(operation)
       const id = execute(operation, options)
-      if (options.recorded === false) return id
+      if (options?.recorded === false) return id
       const entry = (this.#entries[id.index] ??= [])
       if (id.number !== entry.length) throw new Error(`operation ${id.index}/${id.number} is late`)
       entry.push(copy)

@@ -7,7 +7,13 @@ import assert from 'node:assert/strict'
 import t from 'tap'
 import { applyOperation } from '../../src/sync/apply-operation.ts'
 import { logKey } from '../../src/sync/log.ts'
-import { ROOT_ID, type Name, type Operation, type OperationId } from '../../src/sync/operation.ts'
+import {
+  ROOT_ID,
+  type ExchangeOperation,
+  type Name,
+  type Operation,
+  type OperationId
+} from '../../src/sync/operation.ts'
 import { REGION_BYTES } from '../../src/sync/region.ts'
 import type { InodeRecord } from '../../src/sync/inode-record.ts'
 import { ROOT_INO, type TreeIndex } from '../../src/sync/tree-index.ts'
@@ -101,6 +107,22 @@ function mkdir(name: string, parent = ROOT_ID, sec = 10): Operation {
   return { type: 'mkdir', parent, name: name as Name, mode: 0o755, ...OWNER, time: time(sec) }
 }
 
+function unlink(link: OperationId, sec: number): Operation {
+  return { type: 'unlink', parent: ROOT_ID, links: [link], time: time(sec) }
+}
+
+/** An exchange of `a` and `b` of the root, unless it is told otherwise. */
+function exchange(
+  parts: Pick<ExchangeOperation, 'links' | 'others'> & Partial<ExchangeOperation>,
+  sec: number
+): Operation {
+  const [first, second] = [
+    { parent: ROOT_ID, name: 'a' as Name },
+    { parent: ROOT_ID, name: 'b' as Name }
+  ]
+  return { type: 'exchange', first, second, time: time(sec), ...parts }
+}
+
 /** Applies operations, one entry each. @returns whether each was known */
 function applyAll(
   index: TreeIndex,
@@ -136,15 +158,18 @@ t.test('an operation that names what is not there changes nothing and says so', 
     mkdir('x', none),
     { type: 'link', inode: none, through: none, parent: ROOT_ID, name, time: time(50) },
     { type: 'link', inode: idOf(0), through: idOf(0), parent: none, name, time: time(50) },
-    { type: 'unlink', links: [none], time: time(50) },
-    { type: 'rmdir', links: [none], time: time(50) },
-    { type: 'rename', links: [none], parent: ROOT_ID, name, replaced: [], time: time(50) },
+    unlink(none, 50),
+    { type: 'rmdir', parent: ROOT_ID, links: [none], time: time(50) },
     {
-      ...{ type: 'rename', links: [idOf(0)], parent: none, name },
+      ...{ type: 'rename', links: [none], from: ROOT_ID, parent: ROOT_ID, name },
+      ...{ replaced: [], time: time(50) }
+    },
+    {
+      ...{ type: 'rename', links: [idOf(0)], from: ROOT_ID, parent: none, name },
       ...{ replaced: [idOf(0)], time: time(50) }
     },
-    { type: 'exchange', links: [none], others: [idOf(0)], time: time(50) },
-    { type: 'exchange', links: [idOf(0)], others: [none], time: time(50) },
+    exchange({ links: [none], others: [idOf(0)] }, 50),
+    exchange({ links: [idOf(0)], others: [none] }, 50),
     { type: 'write', ...seen, through: none, pieces: [], size: 5 },
     { type: 'truncate', ...seen, through: none, size: 5 },
     { type: 'setattr', ...seen, mode: 0 },
@@ -181,10 +206,10 @@ t.test('of several links those that are known are removed and moved', async t =>
     index,
     [
       {
-        ...{ type: 'rename', links: [none, idOf(0)], parent: idOf(2), name: 'moved' as Name },
-        ...{ replaced: [], time: time(20) }
+        ...{ type: 'rename', links: [none, idOf(0)], from: ROOT_ID, parent: idOf(2) },
+        ...{ name: 'moved' as Name, replaced: [], time: time(20) }
       },
-      { type: 'unlink', links: [none, idOf(1)], time: time(30) }
+      { type: 'unlink', parent: ROOT_ID, links: [none, idOf(1)], time: time(30) }
     ],
     { first: 10 }
   )
@@ -233,10 +258,10 @@ t.test('the last name of a file that is open goes, the file stays until it is pu
     const { ino } = recordAt(index, 'f')
     const removal: Operation =
       how === 'unlink'
-        ? { type: 'unlink', links: [idOf(0)], time: time(20) }
+        ? unlink(idOf(0), 20)
         : {
-            ...{ type: 'rename', links: [idOf(1)], parent: ROOT_ID, name: 'f' as Name },
-            ...{ replaced: [idOf(0)], time: time(20) }
+            ...{ type: 'rename', links: [idOf(1)], from: ROOT_ID, parent: ROOT_ID },
+            ...{ name: 'f' as Name, replaced: [idOf(0)], time: time(20) }
           }
     applyAll(index, [removal], { first: 2, isOpen: number => number === ino })
     t.match(index.inode(ino), { links: [], ctime: time(20) }, how)
@@ -255,16 +280,16 @@ t.test('a file is found by its identity when its first name is gone', async t =>
   applyAll(index, [
     create('f'),
     { type: 'link', inode, through: inode, parent: ROOT_ID, name, time: time(11) },
-    { type: 'unlink', links: [inode], time: time(12) },
+    unlink(inode, 12),
     { type: 'setattr', inode, base: inode, mode: 0o600, time: time(13) }
   ])
   t.match(recordAt(index, 'g'), { mode: 0o600, ctime: time(13), id: inode })
   t.strictSame(
-    applyAll(index, [{ type: 'unlink', links: [inode], time: time(14) }], { first: 4 }),
+    applyAll(index, [unlink(inode, 14)], { first: 4 }),
     [false],
     'the link that is gone cannot be removed again'
   )
-  applyAll(index, [{ type: 'unlink', links: [idOf(1)], time: time(15) }], { first: 5 })
+  applyAll(index, [unlink(idOf(1), 15)], { first: 5 })
   t.equal(index.find(inode), undefined)
   t.equal(index.find(idOf(1)), undefined)
   checkIndex(index)
@@ -321,7 +346,7 @@ t.test('a directory is not removed with what is in it', async t => {
     mkdir('d'),
     create('f', idOf(0)),
     // Missing: the removal of f.
-    { type: 'rmdir', links: [idOf(0)], time: time(20) }
+    { type: 'rmdir', parent: ROOT_ID, links: [idOf(0)], time: time(20) }
   ])
   t.strictSame(removed, [true, true, false])
   t.strictSame(pathsOf(index), ['/d', '/d/f'])
@@ -330,7 +355,7 @@ t.test('a directory is not removed with what is in it', async t => {
 
 t.test('a directory is not moved into itself', async t => {
   const rename = (from: number, parent: OperationId, name: string): Operation => ({
-    ...{ type: 'rename', links: [idOf(from)], parent, name: name as Name },
+    ...{ type: 'rename', links: [idOf(from)], from: ROOT_ID, parent, name: name as Name },
     ...{ replaced: [], time: time(20) }
   })
   const index = await openIndex()
@@ -344,7 +369,10 @@ t.test('a directory is not moved into itself', async t => {
     index,
     [
       mkdir('c', idOf(1)),
-      { type: 'exchange', links: [idOf(0)], others: [idOf(3)], time: time(30) }
+      exchange(
+        { links: [idOf(0)], others: [idOf(3)], second: { parent: idOf(1), name: 'c' as Name } },
+        30
+      )
     ],
     { first: 3 }
   )

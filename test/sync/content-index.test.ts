@@ -151,7 +151,8 @@ class ContentRun {
     const blockOffset = random.integer(100)
     const [log] = LOGS.slice(number)
     if (log === undefined) throw new Error('no such log')
-    cells.fill({ kind: 'block', log: number + 1, index, shift: blockOffset - offset }, from, to)
+    const cell: Cell = { kind: 'block', log: number + 1, index, shift: blockOffset - offset }
+    for (let at = from; at < to; at++) cells[at] = cell
     const hash = filled(32, index)
     return { kind: 'block', offset, length, log, index, hash, blockOffset }
   }

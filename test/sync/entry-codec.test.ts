@@ -136,6 +136,11 @@ t.test('encodeEntry() refuses with a RangeError what could not be read again', a
     return { type: 'write', inode, through: inode, base: inode, pieces, size, time }
   }
   const head = { log: LOGS[1] ?? LOGS[0], length: 1, treeHash: new Uint8Array(32) }
+  const place = { parent: inode, name: 'a' as Name }
+  const exchange: Operation & { type: 'exchange' } = {
+    ...{ type: 'exchange', links: [inode], first: place },
+    ...{ others: [inode], second: place, time }
+  }
   const setxattr = { type: 'setxattr' as const, inode, base: inode, time, value: new Uint8Array() }
   for (const [name, entry] of Object.entries<Entry>({
     'an empty name': of(createOf('')),
@@ -164,8 +169,11 @@ t.test('encodeEntry() refuses with a RangeError what could not be read again', a
     'a second root': of({ ...create, parent: { ...ROOT_ID, number: 1 } }),
     '10^9 nanoseconds': of({ ...create, time: { sec: 0, nsec: 1e9 } }),
     'half a second': of({ ...create, time: { sec: 0.5, nsec: 0 } }),
-    'unlink of nothing': of({ type: 'unlink', links: [], time }),
-    'exchange with nothing': of({ type: 'exchange', links: [inode], others: [], time }),
+    'unlink of nothing': of({ type: 'unlink', parent: inode, links: [], time }),
+    'exchange of nothing': of({ ...exchange, links: [] }),
+    'exchange with nothing': of({ ...exchange, others: [] }),
+    'exchange of an empty name': of({ ...exchange, first: { ...place, name: '' as Name } }),
+    'exchange with ..': of({ ...exchange, second: { ...place, name: '..' as Name } }),
     'pieces that overlap': of(write(100, piece(0, 10), piece(9, 10))),
     'pieces that descend': of(write(100, piece(10, 10), piece(0, 10))),
     'an empty piece': of(write(100, piece(0, 0))),

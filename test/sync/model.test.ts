@@ -367,6 +367,35 @@ t.test('a conflict copy is an ordinary file', async t => {
   t.equal(dump(second.tree), dump(first.tree))
 })
 
+t.test('an exchange swaps the places that its author saw', async t => {
+  const [first, second] = devicesAfter([...FILE, mkdir('d'), create('d/n'), write('d/n', 'n')])
+  first.execute(write('f', '1'))
+  second.execute(write('f', '2'))
+  first.merge(second)
+  const copy = generated(1)
+  first.execute(exchange(copy, 'd/n'))
+  t.same(linesOf(first.tree), ['d/n: 2', 'f*: n', 'f: 1'])
+  t.equal(childAt(first.tree, path(copy))?.isGenerated, false, 'the conflict name was given')
+  second.execute(rename('d', 'e'))
+  second.merge(first)
+  first.merge(second)
+  t.same(linesOf(second.tree), ['e/n: 2', 'f*: n', 'f: 1'])
+  t.equal(dump(first.tree), dump(second.tree))
+})
+
+t.test('what removes or moves a name changes the directory that is shown', async t => {
+  for (const change of [unlink('d/b'), rename('d/b', 'b')]) {
+    const [first, second] = devicesAfter([])
+    first.execute(mkdir('d'))
+    second.execute(mkdir('d'))
+    second.execute(create('d/b'))
+    first.merge(second)
+    const time = { sec: TIME.sec + 1, nsec: 0 }
+    first.execute({ ...change, time })
+    t.match(childAt(first.tree, path('d'))?.node, { mtime: time, ctime: time }, change.type)
+  }
+})
+
 t.test('a file unlinked elsewhere while open here lives again when it is written', async t => {
   const [first, second] = devicesAfter(FILE)
   const open = childAt(second.tree, path('f'))

@@ -55,6 +55,9 @@ t.test('a body that no version writes is MALFORMED', async t => {
   const write = (pieces: string) => `01010164${pieces}${TIME}`
   t.equal(read(2, mkdir('0161')).type, 'mkdir')
   t.equal(read(8, write('0203000a03000a')).type, 'write')
+  const exchange = (first: string, second: string) => `0101${first}0101${second}${TIME}`
+  t.equal(read(7, exchange('010161', '010162')).type, 'exchange')
+  t.equal(read(4, `010101${TIME}`).type, 'unlink')
   for (const [name, type, body] of [
     ['an empty name', 2, mkdir('00')],
     ['.', 2, mkdir('012e')],
@@ -67,7 +70,9 @@ t.test('a body that no version writes is MALFORMED', async t => {
     ['a log that is not in the table', 2, mkdir('0161').replace(/^01/, '020000')],
     ['an operation of a later entry', 2, mkdir('0161').replace(/^01/, '00e90700')],
     ['a reference to itself', 2, mkdir('0161').replace(/^01/, '000003')],
-    ['unlink of nothing', 4, `00${TIME}`],
+    ['unlink of nothing', 4, `0001${TIME}`],
+    ['exchange of an empty name', 7, exchange('0100', '010162')],
+    ['exchange with a name with /', 7, exchange('010161', '01012f')],
     ['more links than bytes', 4, `ffffffffffffff0f${TIME}`],
     ['an empty piece', 8, write('01030000')],
     ['a piece of kind 4', 8, write('0104000a')],
@@ -76,7 +81,7 @@ t.test('a body that no version writes is MALFORMED', async t => {
     ['an attribute that is unknown', 10, `010120${TIME}`],
     ['a value over the limit', 11, `01010161818004${'00'.repeat(XATTR_BYTES_MAX + 1)}${TIME}`],
     ['an empty statement', 13, ''],
-    ['10^9 nanoseconds', 4, '0101000000000000000000ca9a3b']
+    ['10^9 nanoseconds', 4, '010101000000000000000000ca9a3b']
   ] as const)
     t.throws(() => read(type, body), MALFORMED, name)
 })

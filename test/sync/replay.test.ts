@@ -99,7 +99,7 @@ function create(name: string): Operation {
 
 function rename(id: OperationId, name: string): Operation {
   const to = { parent: ROOT_ID, name: name as Name }
-  return { type: 'rename', links: [id], ...to, replaced: [], time: TIME }
+  return { type: 'rename', links: [id], from: ROOT_ID, ...to, replaced: [], time: TIME }
 }
 
 function namesOf(index: TreeIndex): string[] {

@@ -228,7 +228,7 @@ t.test('putFrozen() is written with the batch and lies below later changes', asy
   await set.write()
   t.equal(plain.get(1, 'b'), 20, 'the newer change stays')
   const again = tablesOver(store).plain
-  t.strictSame([...again.entries(1)].sort(), [
+  t.strictSame(sorted(again.entries(1)), [
     ['a', 2],
     ['b', 10]
   ])
@@ -262,7 +262,7 @@ t.test('a group whose rows were all removed is not among the groups', async t =>
   t.strictSame([...plain.between(0, 10).keys()], [2], 'neither stored ones nor those never there')
   set.freeze()
   plain.put(1, '', 5)
-  t.strictSame([...plain.between(0, 10).keys()].sort(), [1, 2])
+  t.strictSame(new Set(plain.between(0, 10).keys()), new Set([1, 2]))
   t.strictSame([...plain.entries(3)], [])
 })
 

@@ -44,6 +44,8 @@ export interface DeviceLogsOptions {
   readonly keys: KeyFileContent
   /** For new epochs. */
   readonly random: Random
+  /** Starts a new epoch whatever the marks say: the logs were found to have lost entries. */
+  readonly startAnew?: EpochReason
 }
 
 /** The open logs of this device. */
@@ -93,14 +95,10 @@ export class DeviceLogs {
     try {
       const epochs: EpochLogs[] = []
       for (const epoch of known) epochs.push(await openEpoch(logHome, options, epoch))
-      const reason = moved
-        ? 'moved'
-        : epochNeeded({
-            mark,
-            bootId,
-            home: await homeIdentity(home.directory),
-            lengths: lengthsOf(epochs)
-          })
+      const lengths = lengthsOf(epochs)
+      const identity = await homeIdentity(home.directory)
+      const needed = moved ? 'moved' : epochNeeded({ mark, bootId, home: identity, lengths })
+      const reason = needed === false ? (options.startAnew ?? false) : needed
       const last = reason === false ? epochs.pop() : undefined
       const current = last ?? (await startEpoch(logHome, options, epochs))
       return new DeviceLogs({ logHome, epochs, current, reason, keeper, mark })

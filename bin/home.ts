@@ -89,6 +89,10 @@ export class Home {
   get indexDirectory(): string {
     return join(this.directory, 'index')
   }
+  /** Hash of the index as a clean end left it. */
+  get indexSealFile(): string {
+    return join(this.directory, 'index-seal')
+  }
   /** There while the index is being opened. */
   get indexMarkFile(): string {
     return join(this.directory, 'index-opening')

@@ -4,12 +4,14 @@
  *
  * @module
  */
+import { existsSync } from 'node:fs'
 import { access, readdir, stat, unlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { CryptoError } from '../src/crypto/crypto-error.ts'
 import type { KeyFileContent } from '../src/crypto/key-file.ts'
 import { DriveVfs } from '../src/fs/drive-vfs.ts'
 import { Collector } from '../src/replication/collector.ts'
+import type { EpochReason } from '../src/replication/log-epoch.ts'
 import type { Clock } from '../src/sync/clock.ts'
 import { LmdbKeyValueStore } from '../src/sync/lmdb-key-value-store.ts'
 import type { Operation } from '../src/sync/operation.ts'
@@ -22,6 +24,7 @@ import { DeviceLogs, epochStatements } from './device-logs.ts'
 import { diskStatus } from './disk-status.ts'
 import { EventQueue } from './event-queue.ts'
 import type { Home } from './home.ts'
+import { IndexSeal } from './index-seal.ts'
 import { jsonName } from './printable-name.ts'
 import type { Progress } from './progress-bar.ts'
 import type { ServedDrive, ServedVfs, VerifyEvent } from './served-drive.ts'
@@ -35,6 +38,10 @@ const STAT_BLOCK_BYTES = 512
 
 /** How often the progress of a verification is told at most, in milliseconds. */
 export const PROGRESS_MS_MIN = 100
+
+/** What a person is told when the logs are shorter than they were. */
+const LOST_ENTRIES =
+  'the disk lost the newest entries of the logs (damage of the write-ahead log); compare with a backup'
 
 /** How to open a drive. */
 export interface OpenDriveOptions {
@@ -57,9 +64,23 @@ export interface OpenDriveOptions {
  *   {GroveError} `DAMAGED`. Then everything is closed again.
  */
 export async function openDrive(options: OpenDriveOptions): Promise<OpenedDrive> {
-  const { home, log, keys } = options
+  try {
+    return await openEpochs(options)
+  } catch (error) {
+    if (!(error instanceof SyncError) || error.code !== 'DIVERGED') throw error
+    // Going on in logs that lost entries would write others in their place.
+    options.log.write('the logs have lost entries that the index knew; going on in new logs', error)
+    return await openEpochs({ ...options, startAnew: 'shorter' })
+  }
+}
+
+async function openEpochs(
+  options: OpenDriveOptions & { readonly startAnew?: EpochReason }
+): Promise<OpenedDrive> {
+  const { home, log, keys, startAnew } = options
   const settings = await readSettings(home.settingsFile)
-  const logs = await DeviceLogs.open({ home, keys, random: systemRandom })
+  const anew = startAnew === undefined ? {} : { startAnew }
+  const logs = await DeviceLogs.open({ home, keys, random: systemRandom, ...anew })
   if (logs.reason !== false) log.write(`new log epoch ${logs.current.epoch.number}: ${logs.reason}`)
   try {
     await logs.begin()
@@ -68,7 +89,14 @@ export async function openDrive(options: OpenDriveOptions): Promise<OpenedDrive>
     if (logs.current.operationLog.length === 0)
       for (const bytes of epochStatements(keys, logs.current.epoch))
         replica.execute({ type: 'statement', bytes })
-    return new OpenedDrive({ ...options, logs, replica, store, settings })
+    return new OpenedDrive({
+      ...options,
+      logs,
+      replica,
+      store,
+      settings,
+      lostEntries: startAnew !== undefined
+    })
   } catch (error) {
     await logs.close('unchanged')
     throw error
@@ -108,7 +136,9 @@ async function openIndexed(options: IndexedOptions): Promise<Indexed> {
   // that is set here is still there at the next start, and the index is not trusted again.
   const crashed = await isThere(home.indexMarkFile)
   if (crashed) log.write('the last start ended while it opened the index, which is made anew')
-  const discard = options.discardIndex || crashed
+  const isAltered = !(await new IndexSeal(home).take())
+  if (isAltered) log.write('the index is not as it was left, and is made anew')
+  const discard = options.discardIndex || crashed || isAltered
   await writeFile(home.indexMarkFile, '', { mode: FILE_MODE })
   try {
     if (discard) await LmdbKeyValueStore.discard({ directory })
@@ -130,7 +160,13 @@ async function openOrRemake(options: IndexedOptions): Promise<Indexed> {
   }
 }
 
-async function openReplica({ home, logs, keys, onProgress }: IndexedOptions): Promise<Indexed> {
+async function openReplica({
+  home,
+  log,
+  logs,
+  keys,
+  onProgress
+}: IndexedOptions): Promise<Indexed> {
   const store = await LmdbKeyValueStore.open({ directory: home.indexDirectory })
   try {
     const { operationLog, contentLog } = logs.current
@@ -144,6 +180,8 @@ async function openReplica({ home, logs, keys, onProgress }: IndexedOptions): Pr
       indexKey: keys.indexKey,
       clock: systemClock,
       random: systemRandom,
+      refuseRollBack: true,
+      onIndexDamage: () => distrust(home, log),
       onProgress: (done, total) => onProgress({ done, total })
     })
     return { replica, store }
@@ -151,6 +189,15 @@ async function openReplica({ home, logs, keys, onProgress }: IndexedOptions): Pr
     await store.close()
     throw error
   }
+}
+
+/** Leaves the mark that makes the next start make the index anew. */
+function distrust(home: Home, log: DaemonLog): void {
+  if (existsSync(home.indexMarkFile)) return
+  log.write('the index is damaged; the next start makes it anew')
+  writeFile(home.indexMarkFile, '', { mode: FILE_MODE }).catch((error: unknown) =>
+    log.write('the mark for that could not be left; run grove rebuild-index', error)
+  )
 }
 
 function isDamage(error: unknown): boolean {
@@ -161,18 +208,22 @@ function isDamage(error: unknown): boolean {
 /** One clock for everything, so that times are in order. */
 const systemClock: Clock = new SystemClock()
 
+interface OpenedParts extends OpenDriveOptions, Indexed {
+  readonly logs: DeviceLogs
+  /** Whether this start found that the logs had lost entries. */
+  readonly lostEntries: boolean
+}
+
 /** An open drive; made by {@link openDrive}. */
 export class OpenedDrive implements ServedDrive {
-  readonly #parts: OpenDriveOptions & Indexed & { readonly logs: DeviceLogs }
+  readonly #parts: OpenedParts
   readonly #collector: Collector
   readonly #open = new Set<DriveVfs>()
   #keepMs: number
   #closing: Promise<void> | undefined
 
   /** @internal */
-  constructor(
-    parts: OpenDriveOptions & Indexed & { readonly logs: DeviceLogs; readonly settings: Settings }
-  ) {
+  constructor(parts: OpenedParts & { readonly settings: Settings }) {
     this.#parts = parts
     this.#keepMs = parseDuration(parts.settings['history.keep'])
     const { replica, logs, log } = parts
@@ -201,7 +252,8 @@ export class OpenedDrive implements ServedDrive {
       bytes: (await logs.bytesOnDisk()) + (await bytesIn(home.indexDirectory)),
       unflushedBytes: unflushedBytes + inFiles,
       damagedEntries,
-      ...(failure !== undefined && { problem: failure })
+      ...(failure !== undefined && { problem: failure }),
+      ...(this.#parts.lostEntries && { problem: LOST_ENTRIES })
     }
   }
 
@@ -244,6 +296,8 @@ export class OpenedDrive implements ServedDrive {
       queue.offer({ kind: 'progress', progress: { done, total } })
     }
     try {
+      if (this.#parts.lostEntries)
+        await queue.put({ kind: 'damage', damage: { ...jsonName('(log)'), reason: LOST_ENTRIES } })
       for await (const { path, reason } of this.#parts.replica.verify({ signal, onProgress }))
         await queue.put({ kind: 'damage', damage: { ...jsonName(path), reason } })
       queue.end()
@@ -254,6 +308,9 @@ export class OpenedDrive implements ServedDrive {
 
   applySettings(settings: Settings): void {
     this.#keepMs = parseDuration(settings['history.keep'])
+    this.#collector.collect().catch((error: unknown) => {
+      this.#parts.log.write('collecting failed', error)
+    })
   }
 
   sync(): Promise<void> {
@@ -275,6 +332,7 @@ export class OpenedDrive implements ServedDrive {
       end = 'clean'
     } finally {
       await store.close()
+      if (end === 'clean') await new IndexSeal(this.#parts.home).leave()
       await logs.close(end)
     }
   }

@@ -117,7 +117,11 @@ export class DriveVfs implements Vfs {
   close(): void {
     this.#content.flushAll()
     this.#replica.isOpen = () => false
-    this.#replica.index.purgeOrphans(this.#clock.now().sec)
+    try {
+      this.#replica.index.purgeOrphans(this.#clock.now().sec)
+    } catch {
+      // A damaged row must not keep the drive from closing: the next start purges them.
+    }
   }
 
   // Inodes
@@ -149,7 +153,8 @@ export class DriveVfs implements Vfs {
 
   /** See {@link Vfs.setattr}. */
   setattr(ino: InodeNumber, changes: AttributeChanges): Attributes {
-    return this.#change('setattr', 0, () => {
+    // Cutting a file must work on a full disk, as removing it does.
+    return this.#removal('setattr', () => {
       const record = this.#inode(ino, 'setattr')
       if (changes.size !== undefined) checkResize(record, changes.size)
       checkTime(changes.atime)
@@ -278,7 +283,7 @@ export class DriveVfs implements Vfs {
 
   /** See {@link Vfs.rename}. */
   rename(from: Place, to: Place, mode: 'replace' | 'noreplace' | 'exchange'): void {
-    this.#change('rename', 0, () => {
+    this.#removal('rename', () => {
       const fromParent = this.#directory(from.parent, 'rename')
       const toParent = this.#directory(to.parent, 'rename')
       if (isDotName(from.name)) throw new FsError('EBUSY', 'rename')
@@ -416,8 +421,11 @@ export class DriveVfs implements Vfs {
   release(handle: HandleId): void {
     guard('release', () => {
       const file = this.#open.file(handle, 'release')
-      this.#flushFile(file)
-      this.#open.close(handle)
+      try {
+        this.#flushFile(file)
+      } finally {
+        this.#open.close(handle)
+      }
     })
   }
 
@@ -788,7 +796,11 @@ export class DriveVfs implements Vfs {
       entryOf('.' as Name, directory.ino, S_IFDIR, 1),
       entryOf('..' as Name, parent.ino, S_IFDIR, 2)
     ]
-    for (const { name, ino, kind } of this.#replica.index.names.entries(directory.ino).values()) {
+    const { index } = this.#replica
+    const names = index.names.entries(directory.ino)
+    // Each row is authenticated, that one is missing is not: a listing must not be short unnoticed.
+    if (names.size !== directory.children) throw index.inconsistent('a name is missing')
+    for (const { name, ino, kind } of names.values()) {
       rows.push(entryOf(name, ino, typeOf(kind), rows.length + 1))
     }
     handle.rows = rows

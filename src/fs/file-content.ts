@@ -52,6 +52,7 @@ export class FileContent {
   readonly #clock: Clock
   readonly #runs = new Map<number, WriteRun>()
   readonly #readEnds = new Map<number, number>()
+  readonly #holesChecked = new Set<number>()
   #timer: Timer | undefined
 
   /** @param parts - borrowed */
@@ -99,6 +100,7 @@ export class FileContent {
     const isSequential = this.#readEnds.get(record.ino) === from
     this.#readEnds.set(record.ino, to)
     const parts = this.#parts(record.ino, from, to)
+    if (parts.some(part => isZeros(part))) this.#checkHoles(record)
     if (isSequential) this.#readAhead(record.ino, to, Math.min(size, to + READ_AHEAD_BYTES))
     if (!parts.some(part => part instanceof Promise)) return parts as Uint8Array[]
     return Promise.all(parts).catch((error: unknown) =>
@@ -165,6 +167,7 @@ export class FileContent {
 
   /** The file is not open any more: forgets how it was read. */
   closed(ino: number): void {
+    this.#holesChecked.delete(ino)
     this.#readEnds.delete(ino)
   }
 
@@ -295,6 +298,13 @@ export class FileContent {
     return bytes
   }
 
+  /** What reads as a hole may be a row of the index that is missing: once for each open file. */
+  #checkHoles(record: InodeRecord): void {
+    if (record.allocated === 0 || this.#holesChecked.has(record.ino)) return
+    this.#replica.index.checkAllocated(record)
+    this.#holesChecked.add(record.ino)
+  }
+
   /** A block may be superseded and cleared between finding it and reading it: look once more. */
   async #readAgain(
     ino: number,
@@ -378,6 +388,11 @@ export class FileContent {
 /** The link that a change of a file goes through: its first. One without a link is unrecorded. */
 export function throughOf(record: InodeRecord): InodeRecord['id'] {
   return record.links[0]?.id ?? record.id
+}
+
+/** Whether a part is of the zeros that stand for holes. */
+function isZeros(part: Uint8Array | Promise<Uint8Array>): boolean {
+  return part instanceof Uint8Array && part.buffer === ZEROS.buffer
 }
 
 function addZeros(parts: (Uint8Array | Promise<Uint8Array>)[], count: number): void {

@@ -39,7 +39,8 @@ export class Collector {
   #timer: Timer | undefined
   #running: Promise<void> | undefined
   #isClosed = false
-  #uncompacted = 0
+  /** Not 0 at first: what an earlier process cleared may still wait for its compaction. */
+  #uncompacted = 1
   #compactedSec: number
   #mustSweep: boolean
 
@@ -47,7 +48,7 @@ export class Collector {
   constructor(parts: CollectorParts) {
     this.#parts = parts
     this.#mustSweep = parts.wasUnclean
-    this.#compactedSec = parts.clock.now().sec
+    this.#compactedSec = parts.clock.now().sec - COMPACT_SEC
   }
 
   /** Starts rounds on a timer. */

@@ -65,6 +65,8 @@ export class Replay {
 
   /** @returns whether the index is a state that these logs went through */
   async continues(index: TreeIndex): Promise<boolean> {
+    const known = new Set(this.#parts.pairs.map(({ operationLog }) => operationLog.key))
+    for (const log of index.appliedLogs()) if (!known.has(log)) return false
     for (const { operationLog: log } of this.#parts.pairs) {
       const { length, treeHash } = index.cursor(log.key)
       if (length > log.length) return false
@@ -108,6 +110,7 @@ export class Replay {
     this.#cursors.set(log, at + 1)
     if (entry === undefined) {
       this.damaged.push({ log, index: at })
+      index.setGaps()
       return
     }
     for (const [number, operation] of entry.operations.entries()) {

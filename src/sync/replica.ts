@@ -54,6 +54,13 @@ export interface ReplicaParts {
   readonly clock: Clock
   /** Randomness for nonces. */
   readonly random: Random
+  /** Called when the index turns out to be damaged; it should be made anew at the next start. */
+  readonly onIndexDamage?: () => void
+  /**
+   * Refuse, with `DIVERGED`, to go on in logs that lost entries which the index has applied.
+   * Otherwise the index is made anew from what is there.
+   */
+  readonly refuseRollBack?: boolean
   /** Told how many of how many entries have been read while opening. */
   readonly onProgress?: (done: number, total: number) => void
 }
@@ -132,9 +139,11 @@ export class Replica {
     })
     let index = await TreeIndex.open({ store: parts.store, sealer })
     if (!(await replay.continues(index))) {
+      if (parts.refuseRollBack === true) throw new SyncError('DIVERGED', 'a log lost entries')
       await parts.store.clear()
       index = await TreeIndex.open({ store: parts.store, sealer })
     }
+    index.onDamage = parts.onIndexDamage ?? (() => undefined)
     await replay.run(index)
     index.purgeOrphans(parts.clock.now().sec)
     return new Replica(parts, index, replay)
@@ -256,7 +265,7 @@ export class Replica {
 
   /**
    * Clears blocks that no operation ever named: a process died between appending them and
-   * recording what they were for.
+   * recording what they were for. Clears none while an entry cannot be read, which may name them.
    *
    * @param range - of which content log, and which of the blocks that were there at the start
    */
@@ -265,6 +274,7 @@ export class Replica {
     readonly from: number
     readonly to: number
   }): Promise<void> {
+    if (this.index.hasGaps) return
     const log = this.index.addLog(range.log)
     const unused: BlockPlace[] = []
     for (let index = range.from; index < range.to; index++) {
@@ -323,14 +333,14 @@ export class Replica {
     return loading
   }
 
-  #pending(run: BlockRun): Uint8Array | undefined {
+  #pending(run: BlockPlace): Uint8Array | undefined {
     const log = this.index.logs.keyOf(run.log)
     if (log !== this.#parts.contentLog.key) return undefined
     const sealed = this.#committer.pendingBlock(run.index)
     return sealed && openBlock(this.#blockSealer(log), sealed, run.index)
   }
 
-  async #read(run: BlockRun): Promise<Uint8Array> {
+  async #read(run: BlockPlace): Promise<Uint8Array> {
     const pending = this.#pending(run)
     if (pending) return pending
     const key = this.index.logs.keyOf(run.log)

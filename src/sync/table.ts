@@ -135,7 +135,7 @@ export class Table<V> {
     const key = this.#key(group, sub)
     const sealed = this.#set.store.get(key)
     if (sealed === undefined) return undefined
-    const value = this.#format.decode(this.#set.open(key, sealed))
+    const value = this.#read(key, sealed)
     this.#cache.set(group, sub, value)
     return value
   }
@@ -146,9 +146,18 @@ export class Table<V> {
       to: rowKey(this.#format.number, to, '')
     }
     for (const [key, sealed] of this.#set.store.range(bounds)) {
-      const value = this.#format.decode(this.#set.open(key, sealed))
+      const value = this.#read(key, sealed)
       const sub = this.#format.subOf ? this.#format.subOf(value) : latin1(key, HEADER_BYTES)
       yield { group: groupOf(key), sub, value }
+    }
+  }
+
+  #read(key: Uint8Array, sealed: Uint8Array): V {
+    try {
+      return this.#format.decode(this.#set.open(key, sealed))
+    } catch (error) {
+      this.#set.onDamage()
+      throw error
     }
   }
 
@@ -166,6 +175,8 @@ export class TableSet {
   changeCount = 0
   /** Whether changes were set apart and are not written yet. */
   isFrozen = false
+  /** Called when a row does not open: the rows are a cache and should be made anew. */
+  onDamage: () => void = () => undefined
   readonly #sealer: RowSealer
   readonly #tables: Table<never>[] = []
 

@@ -46,6 +46,7 @@ const NAMELESS_NUMBER = 1
 const META_VERSION = 0
 const META_NEXT_INO = 1
 const META_NEXT_NAMELESS = 2
+const META_HAS_GAPS = 3
 
 /**
  * The first number of a file without a name. No operation records such a file, so it must not
@@ -156,9 +157,30 @@ export class TreeIndex {
     return made
   }
 
+  /** Sets what is called when a row turns out to be damaged or missing. */
+  set onDamage(callback: () => void) {
+    this.#tables.onDamage = callback
+  }
+
+  /**
+   * The error for rows that do not fit together: a row that another one counts on is not there.
+   * Each row is authenticated, that one is missing is not; so what is counted is compared.
+   */
+  inconsistent(what: string): SyncError {
+    this.#tables.onDamage()
+    return new SyncError('DAMAGED', `the index is damaged (${what}); grove rebuild-index mends it`)
+  }
+
   /** How many changed rows wait to be flushed. */
   get changeCount(): number {
     return this.#tables.changeCount
+  }
+
+  /** Checks that the runs of a file are all there. @throws {SyncError} `DAMAGED` when they are not */
+  checkAllocated(record: InodeRecord): void {
+    let bytes = 0
+    for (const run of this.content.everyRun(record.ino)) bytes += run.length
+    if (bytes !== record.allocated) throw this.inconsistent('a part of a file is missing')
   }
 
   /** @returns the inode. @throws {SyncError} `MISSING` */
@@ -203,6 +225,24 @@ export class TreeIndex {
     const number = this.logs.find(key)
     const cursor = number === undefined ? undefined : this.#cursors.get(number)
     return cursor ?? { log: key, length: 0, treeHash: new Uint8Array(0) }
+  }
+
+  /** The logs that the index has applied entries of. */
+  *appliedLogs(): Iterable<LogKey> {
+    for (let number = 1; number < this.logs.count; number++) {
+      const key = this.logs.keyOf(number)
+      if (this.cursor(key).length > 0) yield key
+    }
+  }
+
+  /** Whether an entry was passed over: blocks that it named are not known as recorded. */
+  get hasGaps(): boolean {
+    return this.#meta.get(META_HAS_GAPS) !== undefined
+  }
+
+  /** Says that an entry was passed over. */
+  setGaps(): void {
+    this.#meta.put(META_HAS_GAPS, '', 1)
   }
 
   /**

@@ -8,7 +8,7 @@ import { CryptoError } from '../crypto/crypto-error.ts'
 import type { Sealer } from '../crypto/sealer.ts'
 import type { InodeRecord } from './inode-record.ts'
 import type { LogKey } from './log.ts'
-import type { BlockRun } from './region.ts'
+import type { BlockPlace } from './content-index.ts'
 import { readEntry, type DamagedEntry, type LogPair } from './replay.ts'
 import { SyncError } from './sync-error.ts'
 import { ROOT_INO, type TreeIndex } from './tree-index.ts'
@@ -41,7 +41,7 @@ export interface VerifyParts {
   /** Opens entries of a log. */
   readonly entrySealerOf: (log: LogKey) => Sealer
   /** Reads and authenticates a block, not from a cache. */
-  readonly readBlock: (run: BlockRun) => Promise<Uint8Array>
+  readonly readBlock: (block: BlockPlace) => Promise<Uint8Array>
   /** How. */
   readonly options: VerifyOptions
 }
@@ -55,6 +55,10 @@ export async function* verifyReplica(parts: VerifyParts): AsyncGenerator<Damage>
     options.onProgress(++done, total)
     return options.signal?.aborted === true
   }
+  const stepMore = (): boolean => {
+    total += 1
+    return step()
+  }
   const damaged = new Map<string, DamagedEntry>()
   for (const { operationLog: log } of parts.pairs) {
     const sealer = parts.entrySealerOf(log.key)
@@ -66,9 +70,23 @@ export async function* verifyReplica(parts: VerifyParts): AsyncGenerator<Damage>
   }
   if (damaged.size > 0) yield* damagedEntries(index, damaged)
   for (const { path, record, reason } of walk(index)) {
-    total += 1
     if (record === undefined) yield { path, reason: reason ?? 'its row in the index is damaged' }
     else yield* damagedContent(parts, path, record)
+    if (stepMore()) return
+  }
+  yield* damagedHistory(parts, stepMore)
+}
+
+/** Blocks of earlier versions are still promised, until `history.keep` has passed. */
+async function* damagedHistory(parts: VerifyParts, step: () => boolean): AsyncGenerator<Damage> {
+  for (const block of parts.index.content.supersededBefore(Infinity, Infinity)) {
+    try {
+      if (parts.index.content.isRecorded(block)) await parts.readBlock(block)
+    } catch (error) {
+      if (!isDamage(error)) throw error
+      const reason = `block ${block.index} of an earlier version is damaged: ${error.message}`
+      yield { path: '(an earlier version)', reason }
+    }
     if (step()) return
   }
 }
@@ -105,7 +123,10 @@ async function* damagedContent(
   const { content, xattrs } = parts.index
   const seen = new Set<string>()
   try {
-    xattrs.entries(record.ino)
+    if (xattrs.entries(record.ino).size !== record.xattrs) {
+      throw parts.index.inconsistent('an attribute is missing')
+    }
+    parts.index.checkAllocated(record)
     for (const run of content.everyRun(record.ino)) {
       if (run.kind === 'inline') {
         content.inlineBytes(record.ino, { from: run.offset, to: run.offset + run.length })
@@ -138,7 +159,9 @@ function* walk(index: TreeIndex): Iterable<Visit> {
       const record = index.inode(ino)
       yield { path: path === '' ? '/' : path, record }
       if (record.kind !== 'directory' || depth >= PATH_NAMES_MAX) continue
-      for (const name of index.names.entries(ino).values()) {
+      const names = index.names.entries(ino)
+      if (names.size !== record.children) throw index.inconsistent('a name is missing')
+      for (const name of names.values()) {
         stack.push({ ino: name.ino, path: `${path}/${name.name}`, depth: depth + 1 })
       }
     } catch (error) {

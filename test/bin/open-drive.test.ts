@@ -159,11 +159,33 @@ t.test('a lost or damaged index is made anew', async t => {
   t.strictSame((await look(options)).names, names, 'lost')
   for (const name of await readdir(home.indexDirectory))
     await truncate(join(home.indexDirectory, name), 100)
+  // As after an end that was not clean: nothing says what the index was.
+  await rm(home.indexSealFile)
   t.strictSame((await look(options)).names, names, 'cut')
-  await forgeRows(home.indexDirectory)
-  t.strictSame((await look(options)).names, names, 'rows forged')
   t.match(await readFile(join(folder, 'log'), 'utf8'), /index is damaged and made anew/)
+  t.match(await readFile(join(folder, 'log'), 'utf8'), /index is not as it was left/)
+  await forgeRows(home.indexDirectory)
+  await rm(home.indexSealFile)
+  t.strictSame((await look(options)).names, names, 'rows forged')
   t.strictSame((await look({ ...options, rebuildIndex: true })).names, names, 'asked for')
+})
+
+t.test('logs that lost entries the index knew are not gone on in, and it is said', async t => {
+  const { options, home, folder } = await setUp(t)
+  await makeDirectories(options, ['a', 'b'])
+  await cp(home.logsDirectory, join(folder, 'older'), { recursive: true })
+  const mark = await readFile(join(home.directory, 'last-run.json'))
+  await makeDirectories(options, ['c'])
+  const before = JSON.parse(await readFile(home.epochsFile, 'utf8')) as { epochs: unknown[] }
+  // The store of before, in the place of the newer one: its file of the device must stay.
+  await rm(join(home.logsDirectory, 'db'), { recursive: true })
+  await cp(join(folder, 'older', 'db'), join(home.logsDirectory, 'db'), { recursive: true })
+  await writeFile(join(home.directory, 'last-run.json'), mark)
+  const { names } = await look(options)
+  t.strictSame(names, ['a', 'b'])
+  const after = JSON.parse(await readFile(home.epochsFile, 'utf8')) as { epochs: unknown[] }
+  t.equal(after.epochs.length, before.epochs.length + 1, 'a new epoch')
+  t.match(await readFile(join(folder, 'log'), 'utf8'), /lost entries that the index knew/)
 })
 
 t.test('an index whose opening ended the process is not opened again', async t => {

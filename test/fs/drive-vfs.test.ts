@@ -222,3 +222,16 @@ t.test('a disk that stays broken does not let memory fill up', async t => {
   session.mkdir('d')
   await drive.close()
 })
+
+t.test('release() gives the handle back also when nothing can be recorded', async t => {
+  const drive = await MemoryDrive.create()
+  const session = new VfsSession(drive.vfs)
+  const handle = session.create('f', O_RDWR)
+  await drive.vfs.syncfs()
+  await drive.appendStrayBlock()
+  await session.write(handle, filled(200_000, 1), 0)
+  await t.rejects(drive.vfs.fsync(handle), { code: 'EIO' }, 'the log has a second writer')
+  await t.rejects(session.write(handle, 'more', 0), { code: 'EIO' })
+  t.throws(() => drive.vfs.release(handle), { code: 'EIO' })
+  t.equal(drive.vfs.openFiles, 0)
+})

@@ -70,6 +70,7 @@ export class DriveSubject implements HistorySubject {
     }
     this.#recorded.listenTo(drive.replica)
     this.check()
+    this.#checkNameless()
     return drive.vfs
   }
 
@@ -91,11 +92,18 @@ export class DriveSubject implements HistorySubject {
       'the log has what was recorded'
     )
     this.check()
+    this.#checkNameless()
     const numbers = numbersOf(drive.replica.index)
     drive.store = new MemoryKeyValueStore()
     await drive.crash(undefined)
     this.check()
     if (options.numbers) assert.deepEqual(numbersOf(drive.replica.index), numbers)
+  }
+
+  /** What has no name is open, and nothing is open in what was just opened. */
+  #checkNameless(): void {
+    const { orphans } = this.#drive.replica.index
+    assert.deepEqual([...orphans.between(0, Number.MAX_SAFE_INTEGER).keys()], [])
   }
 
   /** Closes it. */

@@ -133,6 +133,17 @@ t.test('two epochs are merged in the order of their lamports', async t => {
   checkIndex(index)
 })
 
+t.test('of entries with one lamport that of the older log comes first', async t => {
+  const logs = new Logs()
+  const [first, second] = [logs.epoch(), logs.epoch()]
+  await second.add(1, create('b'))
+  await first.add(1, create('a'))
+  const index = await openIndex()
+  const seen: string[] = []
+  await logs.replay(() => seen.push(namesOf(index).join())).run(index)
+  t.strictSame(seen, ['a', 'a,b'])
+})
+
 t.test('an index goes on from its cursors, and not twice', async t => {
   const logs = new Logs()
   const [first, second] = [logs.epoch(), logs.epoch()]
@@ -175,6 +186,11 @@ t.test('continues() refuses an index that is ahead or of another history', async
     await index.write([{ log: second.log.key, length, treeHash: filled(32, 1) }])
     t.notOk(await logs.replay().continues(index), what)
   }
+  const store = new MemoryKeyValueStore()
+  await logs.index(store)
+  t.ok(await logs.replay().continues(await openIndex(store)))
+  logs.pairs.pop()
+  t.notOk(await logs.replay().continues(await openIndex(store)), 'of a log that is gone')
 })
 
 t.test('the first entry of a new log names every earlier log, and no later one does', async t => {
@@ -224,6 +240,7 @@ t.test('a damaged or missing entry is passed over and said; the rest is applied'
     t.strictSame(namesOf(index), ['a', 'c'], damage)
     t.equal(replay.lamport, 3)
     t.equal(index.cursor(log.log.key).length, 3, 'it is not read again each time')
+    t.ok(index.hasGaps)
     checkIndex(index)
   }
 })

@@ -5,7 +5,8 @@
  */
 import t from 'tap'
 import { O_RDWR, type Vfs } from '../../src/fs/vfs.ts'
-import { INDEX_FLUSH_SEC } from '../../src/sync/replica.ts'
+import { INDEX_FLUSH_SEC, INDEX_ROWS_MAX } from '../../src/sync/replica.ts'
+import { SyncError } from '../../src/sync/sync-error.ts'
 import { sameBytes } from '../suites/vfs/vfs-case.ts'
 import { MemoryDrive } from '../support/memory-drive.ts'
 import { patternBytes, VfsSession } from '../support/vfs-session.ts'
@@ -153,5 +154,103 @@ t.test('an index of another history or ahead of its log is made anew', async t =
   drive.abandon()
   await drive.open()
   t.same(new VfsSession(drive.vfs).names('').toSorted(), ['kept'])
+  await drive.close()
+})
+
+t.test('what a damaged entry may have named is not swept as never recorded', async t => {
+  const drive = await MemoryDrive.create()
+  await writeFile(drive.vfs, 'one', patternBytes(BLOCK), true)
+  await writeFile(drive.vfs, 'two', patternBytes(BLOCK), true)
+  const sweep = (): Promise<void> =>
+    drive.replica.clearUnrecorded({ log: drive.contentKey, from: 0, to: 2 })
+  await drive.reopen({ rebuild: true })
+  await sweep()
+  t.equal(drive.storedBlocks(), 2, 'both are in use')
+  drive.home.damage(drive.operationKey, 1)
+  await drive.reopen({ rebuild: true })
+  await sweep()
+  t.equal(drive.storedBlocks(), 2)
+  await drive.reopen({ rebuild: false })
+  await sweep()
+  t.equal(drive.storedBlocks(), 2, 'nor when the index is opened as it was kept')
+  await drive.close()
+})
+
+t.test('the index is written while the drive is used, and not only at its end', async t => {
+  const drive = await MemoryDrive.create()
+  const rows = (): number =>
+    [...drive.store.range({ from: Uint8Array.of(0), to: Uint8Array.of(255) })].length
+  await writeFile(drive.vfs, 'first', patternBytes(10), true)
+  t.equal(rows(), 0, 'not with each commit')
+  drive.clock.advance(INDEX_FLUSH_SEC * 1000)
+  await writeFile(drive.vfs, 'second', patternBytes(10), true)
+  await new Promise(resolve => setImmediate(resolve))
+  t.ok(rows() > 0, 'after a while')
+  const before = rows()
+  const session = new VfsSession(drive.vfs)
+  for (let i = 0; i < INDEX_ROWS_MAX / 2; i++) session.mkdir(`d${i}`)
+  await drive.replica.commit()
+  await new Promise(resolve => setImmediate(resolve))
+  t.ok(rows() > before + INDEX_ROWS_MAX, 'and after many changes')
+  await drive.close()
+})
+
+t.test('an index that cannot be written costs nothing but time', async t => {
+  const drive = await MemoryDrive.create()
+  drive.store.failure = new SyncError('NO_SPACE', 'by the test')
+  for (let i = 0; i < 3; i++) {
+    drive.clock.advance(INDEX_FLUSH_SEC * 1000)
+    await writeFile(drive.vfs, `f${i}`, patternBytes(5000 + i), true)
+  }
+  drive.store.failure = undefined
+  drive.clock.advance(INDEX_FLUSH_SEC * 1000)
+  await writeFile(drive.vfs, 'last', patternBytes(5), true)
+  await new Promise(resolve => setImmediate(resolve))
+  drive.home.kill()
+  drive.abandon()
+  await drive.open()
+  t.same(new VfsSession(drive.vfs).names(''), ['f0', 'f1', 'f2', 'last'])
+  sameBytes(t, await bytesOf(drive.vfs, 'f2'), patternBytes(5002))
+  await drive.close()
+})
+
+t.test(
+  'a row of the index that is missing is an error and never a hole or a short listing',
+  async t => {
+    const TABLE_NAME = 2
+    const TABLE_REGION = 3
+    for (const { table, path } of [
+      { table: TABLE_REGION, path: '/f' },
+      { table: TABLE_NAME, path: '/' }
+    ]) {
+      const drive = await MemoryDrive.create()
+      await writeFile(drive.vfs, 'f', patternBytes(BLOCK), true)
+      await drive.close()
+      const bounds = { from: Uint8Array.of(table), to: Uint8Array.of(table + 1) }
+      const keys = [...drive.store.range(bounds)].map(([key]) => key.slice())
+      t.equal(keys.length, 1, 'the one row there is')
+      await drive.store.commit(keys.map(key => [key, undefined]))
+      await drive.open()
+      if (table === TABLE_REGION) await t.rejects(bytesOf(drive.vfs, 'f'), { code: 'EIO' })
+      else t.throws(() => new VfsSession(drive.vfs).names(''), { code: 'EIO' })
+      const damages: string[] = []
+      for await (const damage of drive.replica.verify({ onProgress: () => undefined }))
+        damages.push(damage.path)
+      t.ok(damages.includes(path), `verify names ${path}: ${damages.join()}`)
+    }
+  }
+)
+
+t.test('verify() reads the blocks of earlier versions too', async t => {
+  const drive = await MemoryDrive.create()
+  await writeFile(drive.vfs, 'f', patternBytes(BLOCK), true)
+  drive.vfs.unlink(new VfsSession(drive.vfs).place('f'))
+  await drive.replica.sync()
+  drive.home.damage(drive.contentKey, 0)
+  await drive.reopen({ rebuild: false })
+  const damages: string[] = []
+  for await (const damage of drive.replica.verify({ onProgress: () => undefined }))
+    damages.push(damage.path)
+  t.same(damages, ['(an earlier version)'])
   await drive.close()
 })

@@ -177,6 +177,18 @@ t.test('logs keep their numbers, also one that came while others were written', 
   t.equal(again.addLog(OTHER), 2)
   t.strictSame(again.cursor(LOG), cursorOf(4))
   t.strictSame(again.cursor(OTHER).length, 0)
+  t.strictSame([...again.appliedLogs()], [LOG])
+})
+
+t.test('that an entry was passed over is remembered', async t => {
+  const { store } = await written()
+  const index = await openIndex(store)
+  t.notOk(index.hasGaps)
+  index.setGaps()
+  t.ok(index.hasGaps)
+  index.freeze()
+  await index.write([cursorOf(2)])
+  t.ok((await openIndex(store)).hasGaps)
 })
 
 t.test('a cursor is that of the batch it was written with, whatever came since', async t => {

@@ -87,3 +87,12 @@ t.test('what does not fit its field is a RangeError', async t => {
   ])
     t.throws(() => write(new ByteWriter()), RangeError, String(write))
 })
+
+t.test('truncate() takes back what was written last', async t => {
+  const writer = new ByteWriter(2)
+  for (const byte of [1, 2, 3, 4]) writer.u8(byte)
+  writer.truncate(2)
+  writer.u8(9)
+  t.strictSame([...writer.view()], [1, 2, 9])
+  for (const length of [-1, 4, 0.5]) t.throws(() => writer.truncate(length), RangeError)
+})

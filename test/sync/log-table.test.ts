@@ -44,3 +44,16 @@ t.test('a table that repeats itself, names what needs no listing or is not used'
   t.throws(() => read('00').logAt(1), MALFORMED, 'the log of the root is no log')
   t.throws(() => new LogTable(own).numberOf(ROOT_LOG), RangeError)
 })
+
+t.test('truncate() takes numbers back, so that they are not listed', async t => {
+  const table = new LogTable(own)
+  table.numberOf(other)
+  const { count } = table
+  table.numberOf(third)
+  table.truncate(count)
+  t.equal(table.count, count)
+  const writer = new ByteWriter()
+  table.write(writer)
+  t.equal(Buffer.from(writer.view()).toString('hex'), `01${other}`)
+  t.equal(table.numberOf(third), 3, 'and given anew')
+})

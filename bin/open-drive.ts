@@ -231,7 +231,7 @@ export class OpenedDrive implements ServedDrive {
       replica,
       clock: systemClock,
       keepSec: () => this.#keepMs / 1_000,
-      wasUnclean: logs.wasUnclean,
+      wasUnclean: logs.wasUnclean || replica.wasRebuilt,
       report: (message, cause) => log.write(message, cause)
     })
     this.#collector.start()

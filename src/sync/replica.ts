@@ -87,6 +87,8 @@ export interface ExecuteOptions {
 export class Replica {
   /** The tree as it is now. */
   readonly index: TreeIndex
+  /** Whether the index was made from nothing: blocks may be stored that no row of it knows. */
+  readonly wasRebuilt: boolean
   /** Whether an inode is open, so that it stays when its last name goes. Set by the file system. */
   isOpen: (ino: number) => boolean = () => false
   readonly #parts: ReplicaParts
@@ -102,7 +104,12 @@ export class Replica {
   #flushedSec: number
   #isClosed = false
 
-  private constructor(parts: ReplicaParts, index: TreeIndex, replay: Replay) {
+  private constructor(
+    parts: ReplicaParts,
+    index: TreeIndex,
+    { replay, wasRebuilt }: { readonly replay: Replay; readonly wasRebuilt: boolean }
+  ) {
+    this.wasRebuilt = wasRebuilt
     this.#parts = parts
     this.index = index
     this.#damagedEntries = replay.damaged.length
@@ -144,9 +151,10 @@ export class Replica {
       index = await TreeIndex.open({ store: parts.store, sealer })
     }
     index.onDamage = parts.onIndexDamage ?? (() => undefined)
+    const [applied] = index.appliedLogs()
     await replay.run(index)
     index.purgeOrphans(parts.clock.now().sec)
-    return new Replica(parts, index, replay)
+    return new Replica(parts, index, { replay, wasRebuilt: applied === undefined })
   }
 
   /** Numbers for people. */

@@ -241,6 +241,16 @@ t.test(
   }
 )
 
+t.test('wasRebuilt says whether the index was made from nothing', async t => {
+  const drive = await MemoryDrive.create()
+  await writeFile(drive.vfs, 'f', patternBytes(10), true)
+  await drive.reopen({ rebuild: false })
+  t.equal(drive.replica.wasRebuilt, false)
+  await drive.reopen({ rebuild: true })
+  t.equal(drive.replica.wasRebuilt, true)
+  await drive.close()
+})
+
 t.test('verify() reads the blocks of earlier versions too', async t => {
   const drive = await MemoryDrive.create()
   await writeFile(drive.vfs, 'f', patternBytes(BLOCK), true)

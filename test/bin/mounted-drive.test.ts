@@ -122,8 +122,10 @@ t.test('--foreground stays, logs to the terminal, and ends with its mount', asyn
   const [line] = (await once(child.stdout ?? child, 'data')) as [Buffer]
   t.equal(String(line), `mounted at ${grove.mountPoint}\n`)
   await grove.write('note', 'kept')
+  // It may end before umount has been waited for.
+  const closed = once(child, 'close')
   t.equal((await runProgram('umount', [grove.mountPoint])).code, 0)
-  await once(child, 'close')
+  await closed
   t.equal(child.exitCode, 0)
   t.match(stderr, /mounted with/)
   t.match(stderr, /unmounted by somebody else/)

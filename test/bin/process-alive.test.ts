@@ -15,8 +15,9 @@ t.test('isProcessAlive() of this process, another, and an ended one', async t =>
 })
 
 t.test('isProcessAlive() of a process that nobody has waited for', async t => {
-  // The shell replaces itself by sleep, which never waits for the child it inherits.
-  const parent = spawn('sh', ['-c', 'true & echo $!; exec sleep 60'], {
+  // The shell replaces itself by sleep, which never waits for the child it inherits; that child
+  // must live until then, or the shell waits for it.
+  const parent = spawn('sh', ['-c', 'sleep 0.3 & echo $!; exec sleep 60'], {
     stdio: ['ignore', 'pipe', 'ignore']
   })
   t.teardown(() => parent.kill('SIGKILL'))

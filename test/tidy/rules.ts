@@ -138,7 +138,7 @@ export const RULES: readonly TidyRule[] = [
     name: 'no path of one machine',
     appliesTo: path => path !== SELF,
     find: file => matches(file, /(?<![\w.~*)}\]])\/(work|root|tmp|home)\/[\w.$-]/),
-    planted: { path: 'README.md', text: 'cd /work/main\n' }
+    planted: { path: 'README.md', text: 'cd /home/ann\n' }
   }
 ]
 

@@ -19,6 +19,10 @@ export type Purpose =
   | 'log/content'
   | 'locator'
   | 'device/name'
+  | 'peer/proof'
+  | 'peer/topic'
+  | 'pairing/seed'
+  | 'pairing/topic'
 
 const PREFIX = 'grove/1/'
 const NO_CONTEXT = new Uint8Array(0)

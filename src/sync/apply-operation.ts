@@ -1,35 +1,41 @@
 /**
  * Applies one operation to the index. The same function serves an operation made here a moment
- * ago and one read from a log at start, so that a rebuilt index is the one that was lost.
+ * ago, one of another device and one read from a log at start, so that a rebuilt index is the one
+ * that was lost.
  *
- * An operation whose inode or link is not known (its entry is damaged, or it was removed) is
- * passed over: what it would have changed is not there. Where entries are missing, those after
- * them still make a tree: a directory is not removed with what is in it nor moved into itself,
- * and what stands where something is put gets another name.
+ * What an operation names counts only if its author saw it: of the rest nothing is changed.
+ * An operation on a file whose author saw all that was done to it before is done at once, which
+ * is all that ever happens on one device. Otherwise it is only added to the file's history, and
+ * {@link TreeIndex.settle} derives the file anew.
  *
  * @module
  */
 import type { Timestamp } from './clock.ts'
-import { sameId, type InodeKind, type InodeRecord, type LinkRecord } from './inode-record.ts'
-import {
-  NAME_BYTES_MAX,
-  type CreateOperation,
-  type ExchangeOperation,
-  type InodeId,
-  type LinkId,
-  type LinkOperation,
-  type MkdirOperation,
-  type Name,
-  type Operation,
-  type OperationId,
-  type RenameOperation,
-  type SetattrOperation,
-  type SetxattrOperation,
-  type RemovexattrOperation,
-  type TruncateOperation,
-  type UnlinkOperation,
-  type WriteOperation
+import { applyToFamily, applyToFile, fileChangedBy, isApplicable } from './apply-to-family.ts'
+import { withNaming, withRemoval, type DirectoryRegister } from './directory-state.ts'
+import { changeFile } from './file-changes.ts'
+import { advanced, type Family } from './file-families.ts'
+import type { InodeRecord } from './inode-record.ts'
+import { isFileLink, isMkdir, isVersion } from './operation-history.ts'
+import { sameId } from './operation-id.ts'
+import type {
+  CreateOperation,
+  ExchangeOperation,
+  InodeId,
+  LinkId,
+  LinkOperation,
+  MkdirOperation,
+  Name,
+  Operation,
+  OperationId,
+  RenameOperation,
+  SetattrOperation,
+  UnlinkOperation,
+  VersionId
 } from './operation.ts'
+import { newDirectory } from './directory-state.ts'
+import { leaveFamily } from './settle-family.ts'
+import { addFileLink, refreshDirectory } from './tree-links.ts'
 import type { TreeIndex } from './tree-index.ts'
 
 /** Circumstances of an application that the operation itself does not tell. */
@@ -47,297 +53,351 @@ export function applyOperation(
   operation: Operation,
   options: ApplyOptions
 ): boolean {
-  switch (operation.type) {
-    case 'create':
-      return create(index, id, operation, operation.kind, options.ino)
-    case 'mkdir':
-      return create(index, id, operation, 'directory', options.ino)
-    case 'link':
-      return addLink(index, id, operation)
-    case 'unlink':
-    case 'rmdir':
-      return unlink(index, operation, options)
-    case 'rename':
-      return rename(index, operation, options)
-    case 'exchange':
-      return exchange(index, operation)
-    case 'write':
-      return write(index, id, operation)
-    case 'truncate':
-      return truncate(index, id, operation)
-    case 'setattr':
-      return setattr(index, operation)
-    case 'setxattr':
-      return setxattr(index, operation)
-    case 'removexattr':
-      return removexattr(index, operation)
-    case 'statement':
-    case 'envelope':
-      return true
+  if ('inode' in operation && sameId(id, operation.inode)) {
+    return changeNameless(index, id, operation)
   }
+  index.beforeOperation(id)
+  return new Application(index, id, options).apply(operation)
 }
 
-function create(
-  index: TreeIndex,
-  id: OperationId,
-  operation: CreateOperation | MkdirOperation,
-  kind: InodeKind,
-  given: number | undefined
-): boolean {
-  const parent = recordOf(index, operation.parent)
-  if (parent === undefined) return false
-  // One number is taken either way, so that all later inodes have the same in a rebuilt index.
-  const next = index.nextIno()
-  const ino = given ?? next
-  const { mode, uid, gid, time, name } = operation
-  const content = given === undefined ? undefined : index.inodes.get(given)
-  const target = operation.type === 'create' ? operation.target.slice() : new Uint8Array(0)
-  const rdev = operation.type === 'create' ? operation.rdev : 0
-  index.inodes.put(ino, '', {
-    ...{ ino, id, kind, mode, uid, gid, rdev, target, version: id },
-    ...{
+/** A change of a file without a name: it is not recorded and has the file's own identity. */
+function changeNameless(index: TreeIndex, id: InodeId, operation: Operation): boolean {
+  const ino = index.find(id)
+  if (ino === undefined || !('base' in operation)) return false
+  const record = index.record(ino)
+  if (record.links.length > 0 || record.kind === 'directory') return false
+  const own = record.family ? leaveFamily(index, record) : id
+  changeFile(index, ino, { id: own, operation })
+  return true
+}
+
+const NONE: readonly OperationId[] = []
+
+/** What some links stand for. */
+interface NamedLinks {
+  /** Whether all of them are known. */
+  readonly areKnown: boolean
+  /** Whether any is. */
+  readonly isAny: boolean
+  /** Inode numbers of those that are of directories. */
+  readonly directories: readonly number[]
+  /** Numbers of the families of the others. */
+  readonly families: readonly number[]
+}
+
+/** The attributes that a setattr or a touch sets of a directory. */
+type RegisterValues = Partial<Pick<InodeRecord, DirectoryRegister>>
+
+class Application {
+  readonly #index: TreeIndex
+  readonly #id: OperationId
+  readonly #options: ApplyOptions
+  #moves = 0
+
+  constructor(index: TreeIndex, id: OperationId, options: ApplyOptions) {
+    this.#index = index
+    this.#id = id
+    this.#options = options
+  }
+
+  apply(operation: Operation): boolean {
+    switch (operation.type) {
+      case 'create':
+        return this.#create(operation)
+      case 'mkdir':
+        return this.#mkdir(operation)
+      case 'link':
+        return this.#link(operation)
+      case 'unlink':
+      case 'rmdir':
+        return this.#unlink(operation)
+      case 'rename':
+        return this.#rename(operation)
+      case 'exchange':
+        return this.#exchange(operation)
+      case 'statement':
+      case 'envelope':
+        this.#index.statements.add(this.#id, operation)
+        return true
+      default:
+        return this.#change(operation)
+    }
+  }
+
+  #create(operation: CreateOperation): boolean {
+    const index = this.#index
+    const parent = this.#directory(operation.parent)
+    if (parent === undefined) return false
+    // One number is taken either way, so that all later inodes have the same in a rebuilt index.
+    const next = index.nextIno()
+    const ino = this.#options.ino ?? next
+    const { kind, mode, uid, gid, rdev, time, name } = operation
+    const content = this.#options.ino === undefined ? undefined : index.inodes.get(ino)
+    const id = this.#id
+    // One literal: this is the hot path of unpacking an archive.
+    const record: InodeRecord = {
+      ino,
+      id,
+      kind,
+      mode,
+      uid,
+      gid,
+      rdev,
       size: content?.size ?? 0,
       allocated: content?.allocated ?? 0,
-      xattrs: content?.xattrs ?? 0
-    },
-    ...{ atime: time, mtime: time, ctime: time, children: 0, subdirectories: 0 },
-    links: []
-  })
-  if (given !== undefined) index.orphans.delete(given)
-  index.identify(id, ino)
-  place(index, ino, { id, parent: parent.ino, name }, time)
-  return true
-}
+      atime: time,
+      mtime: time,
+      ctime: time,
+      version: id,
+      links: [],
+      children: 0,
+      subdirectories: 0,
+      xattrs: content?.xattrs ?? 0,
+      target: operation.target.slice(),
+      family: { number: ino, last: id, frontier: NONE }
+    }
+    index.inodes.put(ino, '', record)
+    if (content) index.orphans.delete(ino)
+    index.history.add({ id: this.#id, operation }, [{ family: ino, previous: undefined }])
+    addFileLink(index, ino, { id: this.#id, parent, name, by: this.#id, isBeside: false })
+    this.#touch(parent, time)
+    return true
+  }
 
-function addLink(index: TreeIndex, id: OperationId, operation: LinkOperation): boolean {
-  const file = recordOf(index, operation.inode)
-  const parent = recordOf(index, operation.parent)
-  if (file === undefined || parent === undefined) return false
-  index.identify(id, file.ino)
-  place(index, file.ino, { id, parent: parent.ino, name: operation.name }, operation.time)
-  return true
-}
+  #mkdir(operation: MkdirOperation): boolean {
+    const index = this.#index
+    const parent = this.#directory(operation.parent)
+    if (parent === undefined) return false
+    const ino = index.nextIno()
+    const { mode, uid, gid, time, name } = operation
+    index.inodes.put(ino, '', {
+      ...{ ino, id: this.#id, kind: 'directory', mode, uid, gid, rdev: 0, version: this.#id },
+      ...{ size: 0, allocated: 0, target: new Uint8Array(0), links: [], xattrs: 0 },
+      ...{ atime: time, mtime: time, ctime: time, children: 0, subdirectories: 0 },
+      directory: newDirectory(this.#id, { parent, name, by: this.#id })
+    })
+    index.history.addDirectory(this.#id, ino)
+    refreshDirectory(index, ino)
+    this.#touch(parent, time)
+    return true
+  }
 
-function unlink(index: TreeIndex, operation: UnlinkOperation, options: ApplyOptions): boolean {
-  const removed = operation.links.map(id => remove(index, id, operation.time, options))
-  return removed.every(Boolean)
-}
+  #link(operation: LinkOperation): boolean {
+    const { families } = this.#links([operation.through])
+    const parent = this.#directory(operation.parent)
+    if (families.length === 0 || parent === undefined) return false
+    this.#changeFamilies(families, operation)
+    this.#touch(parent, operation.time)
+    return true
+  }
 
-function rename(index: TreeIndex, operation: RenameOperation, options: ApplyOptions): boolean {
-  const parent = recordOf(index, operation.parent)
-  if (parent === undefined) return false
-  for (const id of operation.replaced) remove(index, id, operation.time, options)
-  const { name, time } = operation
-  const moved = operation.links.map(id => move(index, id, { parent: parent.ino, name }, time))
-  return moved.every(Boolean)
-}
+  #unlink(operation: UnlinkOperation): boolean {
+    const links = this.#links(operation.links)
+    const parent = this.#directory(operation.parent)
+    if (parent !== undefined && links.isAny) this.#touch(parent, operation.time)
+    for (const ino of links.directories) this.#removeDirectory(ino, operation.time)
+    this.#changeFamilies(links.families, operation)
+    return links.areKnown
+  }
 
-function exchange(index: TreeIndex, operation: ExchangeOperation): boolean {
-  const first = operation.links.map(id => linkOf(index, id))
-  const second = operation.others.map(id => linkOf(index, id))
-  const [here, there] = [first[0], second[0]]
-  if (!here || !there) return false
-  const closesCycle =
-    first.some(found => found && isWithin(index, there.link.parent, found.ino)) ||
-    second.some(found => found && isWithin(index, here.link.parent, found.ino))
-  if (closesCycle) return false
-  // Both places are emptied before either is filled: a place holds one name.
-  for (const found of [...first, ...second]) if (found) displace(index, found, operation.time)
-  for (const found of first)
-    if (found) place(index, found.ino, { ...there.link, id: found.link.id }, operation.time)
-  for (const found of second)
-    if (found) place(index, found.ino, { ...here.link, id: found.link.id }, operation.time)
-  return true
-}
+  #rename(operation: RenameOperation): boolean {
+    const { name, time } = operation
+    const from = this.#directory(operation.from)
+    const parent = this.#directory(operation.parent)
+    if (from === undefined || parent === undefined) return false
+    const [replaced, moved] = [this.#links(operation.replaced), this.#links(operation.links)]
+    if (moved.isAny) this.#touch(from, time)
+    if (moved.isAny || replaced.isAny) this.#touch(parent, time)
+    for (const ino of replaced.directories) this.#removeDirectory(ino, time)
+    for (const ino of moved.directories) this.#moveDirectory(ino, { parent, name, time })
+    this.#changeFamilies([...replaced.families, ...moved.families], operation)
+    return moved.areKnown
+  }
 
-function write(index: TreeIndex, id: OperationId, operation: WriteOperation): boolean {
-  const file = recordOf(index, operation.inode)
-  if (file === undefined) return false
-  const { pieces, size, time } = operation
-  for (const piece of pieces) if (piece.kind === 'block') index.addLog(piece.log)
-  const freed = shorten(index, file, size, time)
-  const grown = freed + index.content.write(file.ino, pieces, time.sec)
-  index.inodes.put(file.ino, '', {
-    ...{ ...file, size, allocated: file.allocated + grown, version: id },
-    ...{ mtime: time, ctime: time }
-  })
-  return true
-}
+  #exchange(operation: ExchangeOperation): boolean {
+    const { first, second, time } = operation
+    const [here, there] = [this.#directory(first.parent), this.#directory(second.parent)]
+    const [links, others] = [this.#links(operation.links), this.#links(operation.others)]
+    if (here === undefined || there === undefined) return false
+    if (links.isAny) this.#touch(there, time)
+    if (others.isAny) this.#touch(here, time)
+    for (const ino of links.directories) {
+      this.#moveDirectory(ino, { parent: there, name: second.name, time })
+    }
+    for (const ino of others.directories) {
+      this.#moveDirectory(ino, { parent: here, name: first.name, time })
+    }
+    this.#changeFamilies([...links.families, ...others.families], operation)
+    return links.areKnown && others.areKnown
+  }
 
-function truncate(index: TreeIndex, id: OperationId, operation: TruncateOperation): boolean {
-  const file = recordOf(index, operation.inode)
-  if (file === undefined) return false
-  const { size, time } = operation
-  const grown = shorten(index, file, size, time)
-  index.inodes.put(file.ino, '', {
-    ...{ ...file, size, allocated: file.allocated + grown, version: id },
-    ...{ mtime: time, ctime: time }
-  })
-  return true
-}
+  #change(operation: Extract<Operation, { readonly base: VersionId }>): boolean {
+    const directory = this.#directory(operation.inode)
+    if (directory !== undefined) this.#setDirectory(directory, operation)
+    const family = this.#familyOfVersion(operation.base)
+    if (!family) return directory !== undefined
+    const isWrite = operation.type === 'write' || operation.type === 'truncate'
+    if (isWrite && !family.isRegular) return false
+    if (operation.type === 'write') this.#index.addContentLogs(operation.pieces)
+    this.#changeFamilies([family.number], operation)
+    return true
+  }
 
-/** Removes what lies beyond a size. @returns by how much the allocated bytes grew (0 or less) */
-function shorten(index: TreeIndex, file: InodeRecord, size: number, time: Timestamp): number {
-  if (size >= file.size) return 0
-  return index.content.cut(file.ino, { from: size, to: file.size }, time.sec)
-}
+  // Files
 
-function setattr(index: TreeIndex, operation: SetattrOperation): boolean {
-  const record = recordOf(index, operation.inode)
-  if (record === undefined) return false
-  const { mode, uid, gid, atime, mtime, time } = operation
-  index.inodes.put(record.ino, '', {
-    ...record,
-    mode: mode ?? record.mode,
-    uid: uid ?? record.uid,
-    gid: gid ?? record.gid,
-    atime: atime ?? record.atime,
-    mtime: mtime ?? record.mtime,
-    ctime: time
-  })
-  return true
-}
+  #changeFamilies(numbers: readonly number[], operation: Operation): void {
+    const index = this.#index
+    const families = [...new Set(numbers)].flatMap(number => index.families.get(number) ?? [])
+    if (families.length === 0) return
+    const steps = families.map(({ number, last }) => ({ family: number, previous: last }))
+    const event = { id: this.#id, operation }
+    index.history.add(event, steps)
+    const change = { isOpen: this.#options.isOpen, isLocal: index.causality.isOpen(this.#id) }
+    for (const family of families) {
+      const isMarked = index.isMarked(family.number)
+      if (!isMarked && this.#sawAll(family.frontier) && isApplicable(index, family, operation)) {
+        applyToFamily(index, family, event, change)
+        continue
+      }
+      const frontier = advanced(family.frontier, this.#id, index.causality)
+      const next = { ...family, isSingle: false, frontier, last: this.#id }
+      const file = isMarked ? undefined : fileChangedBy(index, family, operation)
+      if (file && this.#sawAll(file.family?.frontier ?? family.frontier)) {
+        applyToFile(index, next, file, event)
+      } else {
+        index.families.put(next)
+        index.markFamily(family.number, event, change)
+      }
+    }
+  }
 
-function setxattr(index: TreeIndex, operation: SetxattrOperation): boolean {
-  const record = recordOf(index, operation.inode)
-  if (record === undefined) return false
-  const { name, value, time } = operation
-  const added = index.xattrs.get(record.ino, name) === undefined ? 1 : 0
-  index.xattrs.put(record.ino, name, { name, value: value.slice() })
-  index.inodes.put(record.ino, '', { ...record, xattrs: record.xattrs + added, ctime: time })
-  return true
-}
+  #sawAll(frontier: readonly OperationId[]): boolean {
+    const { causality } = this.#index
+    return frontier.length > 0 && frontier.every(other => causality.saw(this.#id, other))
+  }
 
-function removexattr(index: TreeIndex, operation: RemovexattrOperation): boolean {
-  const record = recordOf(index, operation.inode)
-  if (record === undefined) return false
-  const { name, time } = operation
-  const removed = index.xattrs.get(record.ino, name) === undefined ? 0 : 1
-  index.xattrs.delete(record.ino, name)
-  index.inodes.put(record.ino, '', { ...record, xattrs: record.xattrs - removed, ctime: time })
-  return true
-}
+  #familyOfVersion(id: VersionId): Family | undefined {
+    const { history, causality, families } = this.#index
+    const row = history.find(id)
+    const number = row?.steps[0]?.family
+    if (!row || number === undefined || !isVersion(row)) return undefined
+    return causality.saw(this.#id, id) ? families.get(number) : undefined
+  }
 
-/** Removes a link; an inode without any goes too, unless it is open. */
-function remove(index: TreeIndex, id: LinkId, time: Timestamp, options: ApplyOptions): boolean {
-  const found = linkOf(index, id)
-  if (found === undefined || index.inode(found.ino).children > 0) return false
-  const record = displace(index, found, time)
-  // The identity of the inode must still be found after its first name is gone.
-  if (!sameId(id, record.id)) index.identify(id, undefined)
-  if (record.links.length > 0) return true
-  index.orphans.put(record.ino, '', true)
-  if (!options.isOpen(record.ino)) index.purge(record.ino, time.sec)
-  return true
-}
+  #links(ids: readonly LinkId[]): NamedLinks {
+    const directories: number[] = []
+    const families: number[] = []
+    for (const id of ids) {
+      const row = this.#isKnown(id) ? this.#index.history.find(id) : undefined
+      const number = row?.steps[0]?.family
+      if (number === undefined) continue
+      if (row && isMkdir(row)) directories.push(number)
+      else families.push(number)
+    }
+    const count = directories.length + families.length
+    return { areKnown: count === ids.length, isAny: count > 0, directories, families }
+  }
 
-function move(
-  index: TreeIndex,
-  id: LinkId,
-  to: { parent: number; name: Name },
-  time: Timestamp
-): boolean {
-  const found = linkOf(index, id)
-  if (found === undefined || isWithin(index, to.parent, found.ino)) return false
-  displace(index, found, time)
-  place(index, found.ino, { id, ...to }, time)
-  return true
-}
+  /** Whether the author saw what can be a link. */
+  #isKnown(id: LinkId): boolean {
+    const row = this.#index.history.find(id)
+    if (!row || (!isMkdir(row) && !isFileLink(row))) return false
+    return this.#index.causality.saw(this.#id, id)
+  }
 
-/** Takes a link from its place. @returns the inode afterwards */
-function displace(index: TreeIndex, found: FoundLink, time: Timestamp): InodeRecord {
-  const { parent, name } = found.link
-  const record = index.inode(found.ino)
-  const links = record.links.filter(link => !sameId(link.id, found.link.id))
-  const changed = { ...record, links, ctime: time }
-  index.inodes.put(record.ino, '', changed)
-  index.names.delete(parent, name)
-  touchDirectory(index, parent, record.kind, -1, time)
-  return changed
-}
+  // Directories
 
-/** Puts a link at a place, which its author saw empty. */
-function place(index: TreeIndex, ino: number, link: LinkRecord, time: Timestamp): void {
-  makeRoom(index, link, time)
-  const record = index.inode(ino)
-  index.inodes.put(ino, '', { ...record, links: [...record.links, link], ctime: time })
-  index.names.put(link.parent, link.name, { name: link.name, ino, kind: record.kind })
-  touchDirectory(index, link.parent, record.kind, 1, time)
-}
+  #directory(id: InodeId): number | undefined {
+    const ino = this.#index.directoryOf(id)
+    return ino !== undefined && this.#index.causality.saw(this.#id, id) ? ino : undefined
+  }
 
-/**
- * Something stands at a place that is about to be filled only if the entry that took it away
- * could not be read: it is kept, under a name of its own.
- */
-function makeRoom(index: TreeIndex, { parent, name }: LinkRecord, time: Timestamp): void {
-  const there = index.names.get(parent, name)
-  const link = there && index.inode(there.ino).links.find(each => isAt(each, parent, name))
-  if (!link) return
-  displace(index, { ino: there.ino, link }, time)
-  place(index, there.ino, { ...link, name: recoveredName(index, parent, name) }, time)
-}
+  #removeDirectory(ino: number, time: Timestamp): void {
+    const { inodes, causality } = this.#index
+    this.#set(ino, { ctime: time })
+    const record = this.#index.record(ino)
+    if (!record.directory) return
+    const directory = withRemoval(record.directory, this.#id, causality)
+    inodes.put(ino, '', { ...record, directory })
+    refreshDirectory(this.#index, ino)
+  }
 
-function recoveredName(index: TreeIndex, parent: number, name: Name): Name {
-  for (let attempt = 1; ; attempt++) {
-    const suffix = attempt === 1 ? ' (recovered)' : ` (recovered ${attempt})`
-    const free = (cut(name, NAME_BYTES_MAX - suffix.length) + suffix) as Name
-    if (index.names.get(parent, free) === undefined) return free
+  #moveDirectory(
+    ino: number,
+    {
+      parent,
+      name,
+      time
+    }: { readonly parent: number; readonly name: Name; readonly time: Timestamp }
+  ): void {
+    const { inodes, causality, moves } = this.#index
+    this.#set(ino, { ctime: time })
+    const record = this.#index.record(ino)
+    if (!record.directory) return
+    inodes.put(ino, '', { ...record, directory: withNaming(record.directory, this.#id, causality) })
+    refreshDirectory(this.#index, ino)
+    moves.add({ ino, place: { parent, name, by: this.#id }, sequence: this.#moves++ })
+  }
+
+  #touch(ino: number, time: Timestamp): void {
+    const { inodes, causality } = this.#index
+    const record = this.#index.record(ino)
+    const { directory } = record
+    if (!directory) return
+    const { setBy } = directory
+    const isMtime = causality.compare(this.#id, setBy.mtime) >= 0
+    const isCtime = causality.compare(this.#id, setBy.ctime) >= 0
+    if (!isMtime && !isCtime) return
+    inodes.put(ino, '', {
+      ...record,
+      mtime: isMtime ? time : record.mtime,
+      ctime: isCtime ? time : record.ctime,
+      directory: {
+        ...directory,
+        setBy: {
+          ...setBy,
+          mtime: isMtime ? this.#id : setBy.mtime,
+          ctime: isCtime ? this.#id : setBy.ctime
+        }
+      }
+    })
+    this.#index.noteAttributes(ino)
+  }
+
+  #setDirectory(ino: number, operation: Extract<Operation, { readonly base: VersionId }>): void {
+    const { time } = operation
+    if (operation.type === 'write' || operation.type === 'truncate') return this.#touch(ino, time)
+    if (operation.type === 'setattr') return this.#set(ino, settingsOf(operation))
+    this.#set(ino, { ctime: time })
+    const value = operation.type === 'setxattr' ? operation.value.slice() : undefined
+    this.#index.setDirectoryXattr(ino, operation.name, { value, by: this.#id })
+  }
+
+  /** Sets those attributes of a directory that no later operation set. */
+  #set(ino: number, values: RegisterValues): void {
+    const { inodes, causality } = this.#index
+    const record = this.#index.record(ino)
+    const { directory } = record
+    if (!directory) return
+    const won = (Object.keys(values) as DirectoryRegister[]).filter(
+      register => causality.compare(this.#id, directory.setBy[register]) >= 0
+    )
+    if (won.length === 0) return
+    const setBy = { ...directory.setBy }
+    for (const register of won) setBy[register] = this.#id
+    const picked = Object.fromEntries(won.map(register => [register, values[register]]))
+    inodes.put(ino, '', { ...record, ...picked, directory: { ...directory, setBy } })
+    this.#index.noteAttributes(ino)
   }
 }
 
-/** @returns at most so many bytes of a name, no character of UTF-8 broken */
-function cut(name: Name, bytesMax: number): string {
-  if (name.length <= bytesMax) return name
-  let end = bytesMax
-  while (end > 0 && (name.charCodeAt(end) & 0xc0) === 0x80) end--
-  return name.slice(0, end)
-}
-
-function isAt(link: LinkRecord, parent: number, name: Name): boolean {
-  return link.parent === parent && link.name === name
-}
-
-/** Whether a directory is an inode or lies below it; only then could a move close a cycle. */
-function isWithin(index: TreeIndex, directory: number, ino: number): boolean {
-  if (index.inode(ino).kind !== 'directory') return false
-  for (let at: number | undefined = directory; at !== undefined;) {
-    if (at === ino) return true
-    at = index.inodes.get(at)?.links[0]?.parent
-  }
-  return false
-}
-
-function touchDirectory(
-  index: TreeIndex,
-  ino: number,
-  kind: InodeKind,
-  by: 1 | -1,
-  time: Timestamp
-): void {
-  const directory = index.inodes.get(ino)
-  if (directory === undefined) return
-  index.inodes.put(ino, '', {
-    ...directory,
-    children: directory.children + by,
-    subdirectories: directory.subdirectories + (kind === 'directory' ? by : 0),
-    mtime: time,
+function settingsOf({ mode, uid, gid, atime, mtime, time }: SetattrOperation): RegisterValues {
+  return {
+    ...(mode !== undefined && { mode }),
+    ...(uid !== undefined && { uid }),
+    ...(gid !== undefined && { gid }),
+    ...(atime && { atime }),
+    ...(mtime && { mtime }),
     ctime: time
-  })
-}
-
-interface FoundLink {
-  readonly ino: number
-  readonly link: LinkRecord
-}
-
-function linkOf(index: TreeIndex, id: LinkId): FoundLink | undefined {
-  const ino = index.find(id)
-  if (ino === undefined) return undefined
-  const link = index.inodes.get(ino)?.links.find(each => sameId(each.id, id))
-  return link && { ino, link }
-}
-
-function recordOf(index: TreeIndex, id: InodeId): InodeRecord | undefined {
-  const ino = index.find(id)
-  return ino === undefined ? undefined : index.inodes.get(ino)
+  }
 }

@@ -8,6 +8,9 @@
  * before the entries that name them; both logs share one write-ahead log, so after a power loss
  * an entry is only there if its blocks are.
  *
+ * An entry says what its author had merged. That is settled when the entry is closed: whoever is
+ * about to merge entries of others closes the open one first.
+ *
  * When the disk refuses, what was accepted stays queued under the same indexes and is tried
  * again; nothing needs to be sealed anew.
  *
@@ -16,15 +19,19 @@
 import { hashBlock } from '../crypto/block-hash.ts'
 import type { Sealer } from '../crypto/sealer.ts'
 import type { BlockStore } from './block-store.ts'
-import type { Clock, Timer } from './clock.ts'
-import { EntryBuilder } from './entry-codec.ts'
+import type { Clock, Timer, Timestamp } from './clock.ts'
+import { EntryBuilder, type EntryPlace } from './entry-codec.ts'
+import type { EntryRow } from './entry-check.ts'
 import type { Head } from './entry.ts'
-import type { Log } from './log.ts'
+import type { Log, LogKey } from './log.ts'
+import type { MergedHeads } from './merged-heads.ts'
 import type { Operation, OperationId } from './operation.ts'
 import { SyncError } from './sync-error.ts'
 
 /** An entry is closed when its operations reach this many bytes. */
 export const ENTRY_BYTES_TARGET = 256 * 1024
+/** An entry is closed when it has so many operations: others merge it in one tick. */
+export const ENTRY_OPERATIONS_TARGET = 64
 /** The most bytes of blocks or entries in one append. */
 export const APPEND_BYTES_MAX = 4 * 1024 * 1024
 /** Blocks waiting beyond this many bytes are appended without being asked for. */
@@ -48,19 +55,29 @@ export interface CommitterParts {
   readonly blockSealer: Sealer
   /** For time stamps of entries, delays and retries. */
   readonly clock: Clock
-  /** Lamport of the newest entry that was merged. */
-  readonly lamport: number
-  /** Heads for the first entry: this device's earlier logs, when the log is new. */
-  readonly firstHeads: readonly Head[]
-  /** Called when the open entry is closed, before it is appended. */
+  /** How far every log is merged; the committer moves its own log on. */
+  readonly heads: MergedHeads
+  /** What the log's last entry had seen; empty for a new log. */
+  readonly seen: ReadonlyMap<LogKey, number>
+  /** Tree hash of an operation log that is known. */
+  readonly treeHashOf: (log: LogKey, length: number) => Promise<Uint8Array>
+  /** Told of each entry that is closed, before it is appended. */
+  readonly onEntry: (entry: EntryRow & EntryPlace) => void
+  /** Called when all that was accepted is in closed entries, before these are appended. */
   readonly onClose: () => void
-  /** Called after each group was appended. */
+  /** Called after each append to one of the logs. */
+  readonly onAppend: () => void
+  /** Called when all that was accepted before a commit was appended. */
   readonly onAppended: () => void
 }
 
 interface ClosedEntry {
   readonly builder: EntryBuilder
   readonly bytes: number
+  readonly lamport: number
+  readonly time: Timestamp
+  /** What was merged since the log's previous entry was closed. */
+  readonly heads: readonly Omit<Head, 'treeHash'>[]
   sealed?: Uint8Array
 }
 
@@ -79,9 +96,8 @@ export class Committer {
   #blocksAppended: number
   #blockBytes = 0
   #entryBytes = 0
-  #lamport: number
   #contentHeadLength: number
-  #firstHeads: readonly Head[]
+  #seen: ReadonlyMap<LogKey, number>
   #timer: Timer | undefined
   #wanted = false
   #running: Promise<void> | undefined
@@ -97,8 +113,7 @@ export class Committer {
     this.#entryIndex = parts.operationLog.length
     this.#blocksAppended = parts.contentLog.length
     this.#contentHeadLength = parts.contentLog.length
-    this.#lamport = parts.lamport
-    this.#firstHeads = parts.firstHeads
+    this.#seen = parts.seen
     this.#open = this.#builder()
   }
 
@@ -125,9 +140,13 @@ export class Committer {
    */
   add(operation: Operation): OperationId {
     this.#refuseIfStopped()
+    const { byteLength, operationCount } = this.#open
+    // Only now: the operation that made it full had to be applied as one of an open entry.
+    if (byteLength >= ENTRY_BYTES_TARGET || operationCount >= ENTRY_OPERATIONS_TARGET) {
+      this.closeEntry()
+    }
     const index = this.#entryIndex
     const number = this.#open.add(operation)
-    if (this.#open.byteLength >= ENTRY_BYTES_TARGET) this.#close()
     this.#later(COMMIT_DELAY_MS)
     return { log: this.#parts.operationLog.key, index, number }
   }
@@ -145,6 +164,19 @@ export class Committer {
     this.#blockBytes += sealed.length
     if (this.#blockBytes >= STREAM_BYTES) this.#want()
     return { index, hash: hashBlock(sealed) }
+  }
+
+  /** Closes the open entry, if it has operations: what is merged from now on it has not seen. */
+  closeEntry(): void {
+    if (this.#open.operationCount > 0) this.#close()
+  }
+
+  /** Adds an entry without operations, which tells what is merged. */
+  addHeads(): void {
+    this.#refuseIfStopped()
+    this.closeEntry()
+    this.#close()
+    this.#later(COMMIT_DELAY_MS)
   }
 
   /** @returns a block that is accepted and not yet appended, sealed */
@@ -218,10 +250,20 @@ export class Committer {
   }
 
   #close(): void {
-    if (this.#open.operationCount === 0) return
+    const { heads, clock, onEntry } = this.#parts
+    const place = { log: this.#parts.operationLog.key, index: this.#entryIndex }
+    const seen = new Map([...heads.named].filter(([, length]) => length > 0))
+    const row = { lamport: heads.lamport + 1, time: clock.now(), seen }
+    const news = [...seen]
+      .filter(([log, length]) => log !== place.log && length > (this.#seen.get(log) ?? 0))
+      .map(([log, length]) => ({ log, length }))
+    const { lamport, time } = row
     const bytes = this.#open.byteLength
-    this.#closed.push({ builder: this.#open, bytes })
+    this.#closed.push({ builder: this.#open, bytes, lamport, time, heads: news })
     this.#entryBytes += bytes
+    this.#seen = seen
+    heads.advance(place.log, lamport)
+    onEntry({ ...place, ...row })
     this.#entryIndex += 1
     this.#open = this.#builder()
   }
@@ -275,7 +317,7 @@ export class Committer {
   }
 
   async #appendAll(): Promise<void> {
-    this.#close()
+    this.closeEntry()
     this.#parts.onClose()
     const [blocks, entries] = [this.#blocks.length, this.#closed.length]
     await this.#appendBlocks(blocks)
@@ -291,6 +333,7 @@ export class Committer {
       this.#blocksAppended += group.length
       this.#blockBytes -= group.reduce((sum, block) => sum + block.length, 0)
       rest -= group.length
+      this.#parts.onAppend()
       this.#admit()
     }
   }
@@ -306,6 +349,7 @@ export class Committer {
       this.#closed.splice(0, group.length)
       this.#entryBytes -= group.reduce((sum, entry) => sum + entry.bytes, 0)
       rest -= group.length
+      this.#parts.onAppend()
       this.#admit()
     }
   }
@@ -313,16 +357,13 @@ export class Committer {
   /** Completes and seals an entry, once. */
   async #seal(entry: ClosedEntry, index: number): Promise<Uint8Array> {
     if (entry.sealed) return entry.sealed
+    const heads: Head[] = []
+    for (const { log, length } of entry.heads) {
+      heads.push({ log, length, treeHash: await this.#parts.treeHashOf(log, length) })
+    }
     const contentHead = await this.#newContentHead()
-    this.#lamport += 1
-    const plain = entry.builder.finish({
-      lamport: this.#lamport,
-      time: this.#parts.clock.now(),
-      listVersion: 0,
-      heads: this.#firstHeads,
-      contentHead
-    })
-    this.#firstHeads = []
+    const { lamport, time } = entry
+    const plain = entry.builder.finish({ lamport, time, listVersion: 0, heads, contentHead })
     entry.sealed = this.#parts.entrySealer.seal(plain, index)
     return entry.sealed
   }

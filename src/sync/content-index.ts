@@ -14,7 +14,8 @@
 import { ByteReader } from './byte-reader.ts'
 import { ByteWriter } from './byte-writer.ts'
 import type { LogNumbers } from './log-numbers.ts'
-import type { Piece } from './operation.ts'
+import { readId, writeId } from './operation-id.ts'
+import { ROOT_ID, type BlockPiece, type OperationId, type Piece } from './operation.ts'
 import {
   decodeRuns,
   encodeRuns,
@@ -23,9 +24,9 @@ import {
   regionSub,
   replaceRuns,
   slice,
-  type BlockRun,
   type Run
 } from './region.ts'
+import { numberSub } from './row-key.ts'
 import type { Table, TableSet } from './table.ts'
 
 /** Bytes of a file that one page of inline content covers. */
@@ -52,9 +53,15 @@ export interface BlockPlace {
 export interface SupersededBlock extends BlockPlace {
   /** When, in seconds since 1970. */
   readonly sec: number
+  /** The operation that superseded it; that of the root when no operation recorded it. */
+  readonly by: OperationId
   /** @internal The row's sub key. */
   readonly sub: string
 }
+
+/** When a block was superseded, and by which operation. */
+type Superseding = Pick<SupersededBlock, 'sec' | 'by'>
+type SupersededRow = BlockPlace & Pick<SupersededBlock, 'by'>
 
 /** Half-open range of a file, in bytes. */
 export interface FileRange {
@@ -70,7 +77,7 @@ export class ContentIndex {
   readonly #regions: Table<readonly Run[]>
   readonly #pages: Table<Uint8Array>
   readonly #blocks: Table<number>
-  readonly #superseded: Table<BlockPlace>
+  readonly #superseded: Table<SupersededRow>
 
   /** @param tables - where its tables are added */
   constructor(tables: TableSet, logs: LogNumbers) {
@@ -84,8 +91,8 @@ export class ContentIndex {
     this.#blocks = tables.table({ number: TABLE_BLOCK, encode: encodeCount, decode: decodeCount })
     this.#superseded = tables.table({
       number: TABLE_SUPERSEDED,
-      encode: encodePlace,
-      decode: decodePlace
+      encode: row => encodeSuperseded(row, logs),
+      decode: bytes => decodeSuperseded(bytes, logs)
     })
   }
 
@@ -121,27 +128,33 @@ export class ContentIndex {
    * Lays pieces over a file.
    *
    * @param sec - when, for the blocks that are used no more
+   * @param by - the operation that does it
    * @returns by how much the allocated bytes grew; may be negative
    */
-  write(ino: number, pieces: readonly Piece[], sec: number): number {
+  write(ino: number, pieces: readonly Piece[], sec: number, by: OperationId = ROOT_ID): number {
     let grown = 0
     for (const piece of pieces) {
       const length = piece.kind === 'inline' ? piece.bytes.length : piece.length
       if (piece.kind === 'inline') this.#writePages(ino, piece.offset, piece.bytes)
       const run = this.#runOf(piece, length)
-      grown += this.#replace(ino, { from: piece.offset, to: piece.offset + length }, sec, run)
+      grown += this.#replace(
+        ino,
+        { from: piece.offset, to: piece.offset + length },
+        { sec, by },
+        run
+      )
     }
     return grown
   }
 
   /** Removes what lies in a range. @returns by how much the allocated bytes grew (0 or less) */
-  cut(ino: number, range: FileRange, sec: number): number {
-    return this.#replace(ino, range, sec)
+  cut(ino: number, range: FileRange, sec: number, by: OperationId = ROOT_ID): number {
+    return this.#replace(ino, range, { sec, by })
   }
 
   /** Removes all content of an inode. */
-  purge(ino: number, sec: number): void {
-    this.cut(ino, { from: 0, to: Infinity }, sec)
+  purge(ino: number, sec: number, by: OperationId = ROOT_ID): void {
+    this.cut(ino, { from: 0, to: Infinity }, sec, by)
     for (const sub of this.#pages.entries(ino).keys()) this.#pages.delete(ino, sub)
   }
 
@@ -200,14 +213,32 @@ export class ContentIndex {
   }
 
   /**
-   * Blocks superseded at or before `sec` and not forgotten since.
+   * Blocks superseded at or before `sec` and not forgotten since, oldest first.
    *
-   * @param countMax - about how many at most; when fewer than that come there are no more
+   * @param countMax - how many at most; when fewer than that come there are no more
+   * @param after - only those that come after this one
    */
-  *supersededBefore(sec: number, countMax: number): Iterable<SupersededBlock> {
-    for (const [group, places] of this.#superseded.between(0, clampSec(sec) + 1, countMax)) {
-      for (const [sub, place] of places) yield { ...place, sec: group, sub }
+  *supersededBefore(
+    sec: number,
+    countMax: number,
+    after?: Pick<SupersededBlock, 'sec' | 'sub'>
+  ): Iterable<SupersededBlock> {
+    const last = after && { group: after.sec, sub: after.sub }
+    for (const row of this.#superseded.page({ after: last, to: clampSec(sec) + 1, countMax })) {
+      yield { ...row.value, sec: row.group, sub: row.sub }
     }
+  }
+
+  /**
+   * Says that an operation points into a block, whether or not a file is shown that has it: it is
+   * not to be cleared before its time.
+   */
+  recordUse(piece: BlockPiece, sec: number, by: OperationId): void {
+    const place = { log: this.#logs.numberOf(piece.log), index: piece.index }
+    const sub = numberSub(place.index)
+    if (this.isRecorded(place)) return
+    this.#blocks.put(place.log, sub, 0)
+    this.#superseded.put(clampSec(sec), numberSub(place.log) + sub, { ...place, by })
   }
 
   /** Whether any operation ever pointed into a block that was not cleared since. */
@@ -238,7 +269,7 @@ export class ContentIndex {
     }
   }
 
-  #replace(ino: number, range: FileRange, sec: number, run?: Run): number {
+  #replace(ino: number, range: FileRange, superseding: Superseding, run?: Run): number {
     let grown = 0
     for (const part of run ? regionParts(range) : this.#partsToCut(ino, range)) {
       const sub = regionSub(part.region)
@@ -247,7 +278,7 @@ export class ContentIndex {
       const after = replaceRuns(before, part, run && slice(run, part.from, part.to))
       if (after.length > 0) this.#regions.put(ino, sub, after)
       else this.#regions.delete(ino, sub)
-      this.#count(before, after, sec)
+      this.#count(before, after, superseding)
       grown += lengthOf(after) - lengthOf(before)
     }
     return grown
@@ -266,19 +297,20 @@ export class ContentIndex {
       .filter(part => part.from < part.to)
   }
 
-  #count(before: readonly Run[], after: readonly Run[], sec: number): void {
+  #count(before: readonly Run[], after: readonly Run[], superseding: Superseding): void {
     const kept = new Set(before)
-    for (const run of after) if (!kept.delete(run) && run.kind === 'block') this.#use(run, 1, sec)
-    for (const run of kept) if (run.kind === 'block') this.#use(run, -1, sec)
+    for (const run of after)
+      if (!kept.delete(run) && run.kind === 'block') this.#use(run, 1, superseding)
+    for (const run of kept) if (run.kind === 'block') this.#use(run, -1, superseding)
   }
 
-  #use(run: BlockRun, by: 1 | -1, sec: number): void {
+  #use(run: BlockPlace, by: 1 | -1, superseding: Superseding): void {
     const sub = numberSub(run.index)
     const count = (this.#blocks.get(run.log, sub) ?? 0) + by
     this.#blocks.put(run.log, sub, count)
     if (count > 0) return
-    const place = { log: run.log, index: run.index }
-    this.#superseded.put(clampSec(sec), numberSub(run.log) + sub, place)
+    const row = { log: run.log, index: run.index, by: superseding.by }
+    this.#superseded.put(clampSec(superseding.sec), numberSub(run.log) + sub, row)
   }
 
   #writePages(ino: number, offset: number, bytes: Uint8Array): void {
@@ -340,18 +372,6 @@ function lengthOf(runs: readonly Run[]): number {
   return length
 }
 
-const SUB_BYTES = 6
-
-/** @returns a sub key that sorts as the number, which is below 2^48 */
-function numberSub(number: number): string {
-  let sub = ''
-  for (let i = 0, rest = number; i < SUB_BYTES; i++) {
-    sub = String.fromCharCode(rest % 256) + sub
-    rest = Math.floor(rest / 256)
-  }
-  return sub
-}
-
 /** @returns a time that can be part of a row key: a wild clock must not break the index */
 function clampSec(sec: number): number {
   return Math.min(Math.max(0, Math.floor(sec)), 2 ** 48)
@@ -367,14 +387,15 @@ function decodeCount(bytes: Uint8Array): number {
   return new ByteReader(bytes).varint()
 }
 
-function encodePlace(place: BlockPlace): Uint8Array {
-  const out = new ByteWriter(12)
-  out.varint(place.log)
-  out.varint(place.index)
+function encodeSuperseded(row: SupersededRow, logs: LogNumbers): Uint8Array {
+  const out = new ByteWriter(32)
+  out.varint(row.log)
+  out.varint(row.index)
+  writeId(out, row.by, logs)
   return out.view()
 }
 
-function decodePlace(bytes: Uint8Array): BlockPlace {
+function decodeSuperseded(bytes: Uint8Array, logs: LogNumbers): SupersededRow {
   const reader = new ByteReader(bytes)
-  return { log: reader.varint(), index: reader.varint() }
+  return { log: reader.varint(), index: reader.varint(), by: readId(reader, logs) }
 }

@@ -28,6 +28,7 @@ import type { Entry, Head, Origin } from './entry.ts'
 import { ENTRY_BYTES_MAX, type LogKey } from './log.ts'
 import { LogTable } from './log-table.ts'
 import {
+  ENTRY_OPERATIONS_MAX,
   HASH_BYTES,
   OPERATION_TYPE_NUMBERS,
   readOperation,
@@ -93,11 +94,12 @@ export class EntryBuilder {
    * Adds an operation; its bytes are copied.
    *
    * @returns its number in the entry
-   * @throws {RangeError} when it is not an operation that can be read again; the builder is
-   *   then as it was before
+   * @throws {RangeError} when it is not an operation that can be read again, or one too many; the
+   *   builder is then as it was before
    */
   add(operation: Operation): number {
     if (this.#finished) throw new RangeError('the entry is finished')
+    if (this.#count === ENTRY_OPERATIONS_MAX) throw new RangeError('the entry is full')
     const number = this.#count
     const before = { bytes: this.#operations.length, logs: this.#table.count }
     try {
@@ -275,6 +277,7 @@ function readSections(reader: ByteReader, table: LogTable, place: EntryPlace): O
   const operations: Operation[] = []
   const count = reader.count(OPERATION_BYTES_MIN)
   if (count === 0) throw malformed('a section is empty')
+  if (count > ENTRY_OPERATIONS_MAX) throw malformed('the entry has too many operations')
   for (let number = 0; number < count; number++) {
     const typeNumber = reader.u16()
     const body = reader.bytes(reader.u32())

@@ -6,14 +6,17 @@
 import { ByteReader } from './byte-reader.ts'
 import { ByteWriter } from './byte-writer.ts'
 import type { Timestamp } from './clock.ts'
+import { readDirectoryState, writeDirectoryState, type DirectoryState } from './directory-state.ts'
 import type { LogNumbers } from './log-numbers.ts'
+import { readId, readTime, writeId, writeTime } from './operation-id.ts'
 import type { InodeId, LinkId, Name, NodeKind, OperationId, VersionId } from './operation.ts'
 import { SyncError } from './sync-error.ts'
 
 /** What an inode is. */
 export type InodeKind = NodeKind | 'directory'
 
-const KINDS: readonly InodeKind[] = [
+/** Kinds by their numbers in rows. */
+export const INODE_KINDS: readonly InodeKind[] = [
   'file',
   'directory',
   'symlink',
@@ -31,6 +34,24 @@ export interface LinkRecord {
   readonly parent: number
   /** The name in it. */
   readonly name: Name
+  /** Whether it is only there because an edit brought the file back. */
+  readonly isRevived?: true
+}
+
+/** A file's part in its family: everything that hangs on one create. A value. */
+export interface FamilyMember {
+  /** The family's number. */
+  readonly number: number
+  /**
+   * The newest operation of a family that is this one file, each of whose operations saw all
+   * before it; undefined for one that has a row of its own.
+   */
+  readonly last: OperationId | undefined
+  /**
+   * Otherwise the newest operations that can have to do with this file: who saw them and is based
+   * on its newest version changes this file only, and as the last.
+   */
+  readonly frontier: readonly OperationId[]
 }
 
 /** An inode. A value: changed by replacing it. */
@@ -71,12 +92,20 @@ export interface InodeRecord {
   readonly xattrs: number
   /** Target of a symbolic link, else empty. */
   readonly target: Uint8Array
+  /** Of a file that operations recorded: its family. */
+  readonly family?: FamilyMember
+  /** Of a directory: what the merge keeps of it. */
+  readonly directory?: DirectoryState
 }
+
+const HAS_FAMILY = 1
+const HAS_LAST = 2
+const IS_DIRECTORY = 4
 
 /** @returns the row's bytes */
 export function encodeInode(record: InodeRecord, logs: LogNumbers): Uint8Array {
   const out = new ByteWriter(192)
-  out.u8(KINDS.indexOf(record.kind))
+  out.u8(INODE_KINDS.indexOf(record.kind))
   out.u16(record.mode)
   for (const value of [
     record.ino,
@@ -97,6 +126,7 @@ export function encodeInode(record: InodeRecord, logs: LogNumbers): Uint8Array {
     out.varint(link.parent)
     out.u8(link.name.length)
     out.latin1(link.name)
+    out.u8(link.isRevived ? 1 : 0)
   }
   for (const value of [
     record.children,
@@ -107,13 +137,41 @@ export function encodeInode(record: InodeRecord, logs: LogNumbers): Uint8Array {
     out.varint(value)
   }
   out.bytes(record.target)
+  writeMerged(out, record, logs)
   return out.view()
+}
+
+function writeMerged(out: ByteWriter, { family, directory }: InodeRecord, logs: LogNumbers): void {
+  const lastBit = family?.last ? HAS_LAST : 0
+  out.u8((family ? HAS_FAMILY : 0) + lastBit + (directory ? IS_DIRECTORY : 0))
+  if (family) out.varint(family.number)
+  if (family?.last) writeId(out, family.last, logs)
+  else if (family) {
+    out.varint(family.frontier.length)
+    for (const id of family.frontier) writeId(out, id, logs)
+  }
+  if (directory) writeDirectoryState(out, directory, logs)
+}
+
+function readMerged(
+  reader: ByteReader,
+  logs: LogNumbers
+): Pick<InodeRecord, 'family' | 'directory'> {
+  const which = reader.u8()
+  const number = (which & HAS_FAMILY) === 0 ? undefined : reader.varint()
+  const last = (which & HAS_LAST) === 0 ? undefined : readId(reader, logs)
+  const count = number === undefined || last ? 0 : reader.count(3)
+  const frontier = Array.from({ length: count }, () => readId(reader, logs))
+  return {
+    ...(number !== undefined && { family: { number, last, frontier } }),
+    ...((which & IS_DIRECTORY) !== 0 && { directory: readDirectoryState(reader, logs) })
+  }
 }
 
 /** @returns the row of bytes. @throws {SyncError} `MALFORMED`, `DAMAGED` */
 export function decodeInode(bytes: Uint8Array, logs: LogNumbers): InodeRecord {
   const reader = new ByteReader(bytes)
-  const kind = KINDS[reader.u8()]
+  const kind = INODE_KINDS[reader.u8()]
   if (kind === undefined) throw new SyncError('DAMAGED', 'a row of the index has an unknown kind')
   const mode = reader.u16()
   const [ino, uid, gid, rdev, size, allocated] = varints(reader, 6) as [
@@ -130,45 +188,21 @@ export function decodeInode(bytes: Uint8Array, logs: LogNumbers): InodeRecord {
   const links = Array.from({ length: reader.count(5) }, () => readLink(reader, logs))
   const [children, subdirectories, xattrs] = varints(reader, 3) as [number, number, number]
   const target = reader.bytes(reader.varint()).slice()
+  const merged = readMerged(reader, logs)
   reader.end()
   return {
     ...{ ino, id, kind, mode, uid, gid, rdev, size, allocated, atime, mtime, ctime },
-    ...{ version, links, children, subdirectories, xattrs, target }
+    ...{ version, links, children, subdirectories, xattrs, target, ...merged }
   }
-}
-
-/** Appends an identity. */
-export function writeId(out: ByteWriter, id: OperationId, logs: LogNumbers): void {
-  out.varint(logs.numberOf(id.log))
-  out.varint(id.index)
-  out.varint(id.number)
-}
-
-/** Takes an identity. */
-export function readId(reader: ByteReader, logs: LogNumbers): OperationId {
-  return { log: logs.keyOf(reader.varint()), index: reader.varint(), number: reader.varint() }
-}
-
-/** @returns whether two identities are the same */
-export function sameId(left: OperationId, right: OperationId): boolean {
-  return left.number === right.number && left.index === right.index && left.log === right.log
 }
 
 function readLink(reader: ByteReader, logs: LogNumbers): LinkRecord {
   const id = readId(reader, logs)
   const parent = reader.varint()
-  return { id, parent, name: reader.latin1(reader.u8()) as Name }
+  const name = reader.latin1(reader.u8()) as Name
+  return { id, parent, name, ...(reader.u8() === 1 && { isRevived: true }) }
 }
 
 function varints(reader: ByteReader, count: number): number[] {
   return Array.from({ length: count }, () => reader.varint())
-}
-
-function writeTime(out: ByteWriter, time: Timestamp): void {
-  out.i64(time.sec)
-  out.u32(time.nsec)
-}
-
-function readTime(reader: ByteReader): Timestamp {
-  return { sec: reader.i64(), nsec: reader.u32() }
 }

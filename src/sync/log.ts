@@ -24,25 +24,15 @@ export function logKey(hex: string): LogKey {
   return hex as LogKey
 }
 
-/** A signed append-only history. Entries are numbered from 0. */
-export interface Log {
+/** A signed append-only history that can be read. Entries are numbered from 0. */
+export interface ReadableLog {
   /** The log's name. */
   readonly key: LogKey
-  /** How many entries have been appended and acknowledged. */
-  readonly length: number
-
   /**
-   * Appends entries, all or none, in order. Calls run one after another in the order made.
-   *
-   * @param entries - 1 or more, each of 1 to {@link ENTRY_BYTES_MAX} bytes; borrowed until the
-   *   promise settles, so the caller must not change them before
-   * @param expectedLength - the length the log must have just before; a guard against a log
-   *   that rolled back or has a second writer
-   * @returns the length afterwards; the entries then survive `kill -9`, not power loss
-   * @throws {SyncError} `DIVERGED` when the length is not `expectedLength`, `NO_SPACE`, `IO`,
-   *   `CLOSED`. After a failure nothing of the call is in the log.
+   * How many entries, from 0 on without a gap, are stored here: of a log of this device all that
+   * were appended and acknowledged, of another's all that have arrived and were verified.
    */
-  append(entries: readonly Uint8Array[], expectedLength: number): Promise<number>
+  readonly length: number
 
   /**
    * Reads one entry.
@@ -55,10 +45,26 @@ export interface Log {
   /**
    * The hash that stands for the first `length` entries: equal only for equal histories.
    *
-   * @param length - 0 to {@link Log.length}
+   * @param length - 0 to {@link ReadableLog.length}
    * @returns 32 bytes
    */
   treeHash(length: number): Promise<Uint8Array>
+}
+
+/** A log of this device: the only writer of it is this process. */
+export interface Log extends ReadableLog {
+  /**
+   * Appends entries, all or none, in order. Calls run one after another in the order made.
+   *
+   * @param entries - 1 or more, each of 1 to {@link ENTRY_BYTES_MAX} bytes; borrowed until the
+   *   promise settles, so the caller must not change them before
+   * @param expectedLength - the length the log must have just before; a guard against a log
+   *   that rolled back or has a second writer
+   * @returns the length afterwards; the entries then survive `kill -9`, not power loss
+   * @throws {SyncError} `DIVERGED` when the length is not `expectedLength`, `NO_SPACE`, `IO`,
+   *   `CLOSED`. After a failure nothing of the call is in the log.
+   */
+  append(entries: readonly Uint8Array[], expectedLength: number): Promise<number>
 
   /**
    * Makes everything appended before the call, to this and every other log of the same home,

@@ -38,13 +38,14 @@
 import { ByteReader, malformed } from './byte-reader.ts'
 import type { ByteWriter } from './byte-writer.ts'
 import type { Timestamp } from './clock.ts'
-import type { LogKey } from './log.ts'
+import { ENTRY_BYTES_MAX, type LogKey } from './log.ts'
 import { OWN_LOG_NUMBER, ROOT_LOG_NUMBER, type LogTable } from './log-table.ts'
 import {
   NAME_BYTES_MAX,
   ROOT_ID,
   ROOT_LOG,
   TARGET_BYTES_MAX,
+  type BlockPiece,
   type CreateOperation,
   type MkdirOperation,
   type Name,
@@ -91,6 +92,10 @@ export const RESERVED_TYPE_NUMBERS = {
   adopt: 35
 } as const
 
+/** The most operations in one entry; what a device writes stays far below it. */
+export const ENTRY_OPERATIONS_MAX = 16_384
+/** The highest index of an entry or block that an operation can name. */
+export const INDEX_MAX = 2 ** 48 - 1
 /** The longest value of an extended attribute, in bytes. */
 export const XATTR_BYTES_MAX = 65_536
 /** Bytes of the hash in a {@link Piece}. */
@@ -112,8 +117,8 @@ const PIECE_NUMBERS: Readonly<Record<Piece['kind'], number>> = { block: 1, inlin
 
 /** Which operation of which entry is being written or read. */
 export interface OperationPlace {
-  /** The logs of the entry. */
-  readonly table: LogTable
+  /** Numbers of logs: those of the entry. */
+  readonly table: Pick<LogTable, 'numberOf' | 'logAt'>
   /** The entry's index in its own log. */
   readonly index: number
   /** The operation's number in the entry. */
@@ -297,6 +302,9 @@ class OperationWriter {
       if (id.index !== 0 || id.number !== 0) throw new RangeError('there is one root only')
       this.#writer.varint(ROOT_LOG_NUMBER)
       return
+    }
+    if (id.index > INDEX_MAX || id.number >= ENTRY_OPERATIONS_MAX) {
+      throw new RangeError('there can be no such operation')
     }
     const logNumber = table.numberOf(id.log)
     this.#writer.varint(logNumber)
@@ -486,7 +494,7 @@ class OperationReader {
           offset,
           length,
           log: this.#log(),
-          index: reader.varint(),
+          index: reader.varint(INDEX_MAX),
           hash: reader.bytes(HASH_BYTES),
           blockOffset: reader.varint()
         }
@@ -528,9 +536,9 @@ class OperationReader {
     if (logNumber === ROOT_LOG_NUMBER) return ROOT_ID
     const log = table.logAt(logNumber)
     const own = logNumber === OWN_LOG_NUMBER
-    const written = this.#reader.varint(own ? entryIndex : Number.MAX_SAFE_INTEGER)
+    const written = this.#reader.varint(own ? entryIndex : INDEX_MAX)
     const index = own ? entryIndex - written : written
-    const number = this.#reader.varint()
+    const number = this.#reader.varint(ENTRY_OPERATIONS_MAX - 1)
     if (own && written === 0 && number >= ownNumber) {
       throw malformed('an operation refers to itself or a later one')
     }
@@ -637,8 +645,15 @@ function problemOfPieces({ pieces, size }: WriteOperation): string | undefined {
     const length = lengthOf(piece)
     if (length === 0) return 'a piece is empty'
     if (piece.offset < end) return 'pieces overlap or do not ascend'
-    if (piece.kind === 'block' && piece.hash.length !== HASH_BYTES) return 'a hash is not 32 bytes'
+    const problem = piece.kind === 'block' ? problemOfBlockPiece(piece) : undefined
+    if (problem !== undefined) return problem
     end = piece.offset + length
   }
   return end > size ? 'a piece reaches beyond the end of the file' : undefined
+}
+
+function problemOfBlockPiece({ index, hash, blockOffset, length }: BlockPiece) {
+  if (index > INDEX_MAX) return 'there can be no such block'
+  if (hash.length !== HASH_BYTES) return 'a hash is not 32 bytes'
+  return blockOffset + length > ENTRY_BYTES_MAX ? 'a piece reaches beyond any block' : undefined
 }

@@ -17,6 +17,9 @@ import type { Change, KeyValueStore } from './key-value-store.ts'
 /** How many decoded rows each half of a table's cache holds. */
 export const ROWS_CACHED_MAX = 32_768
 
+/** How many rows are sealed before others have their turn. */
+export const ROWS_PER_TURN = 1024
+
 const GROUP_BYTES = 7
 const HEADER_BYTES = 1 + GROUP_BYTES
 
@@ -32,6 +35,28 @@ export interface TableFormat<V> {
   readonly storedSub?: (group: number, sub: string) => string
   /** The sub key in memory of a row that was read; required with `storedSub`. */
   readonly subOf?: (value: V) => string
+  /** How many rows each half of the cache holds; absent for {@link ROWS_CACHED_MAX}. */
+  readonly cachedMax?: number
+}
+
+/** A row with its key. */
+export interface Row<V> {
+  /** The first part of its key. */
+  readonly group: number
+  /** The second part of its key. */
+  readonly sub: string
+  /** What it holds. */
+  readonly value: V
+}
+
+/** Which rows {@link Table.page} gives. */
+export interface PageOptions {
+  /** The row before the first one. */
+  readonly after: Pick<Row<unknown>, 'group' | 'sub'> | undefined
+  /** The group before which it ends. */
+  readonly to: number
+  /** How many rows at most, at least 1. */
+  readonly countMax: number
 }
 
 type Layer<V> = Map<number, Map<string, V | null>>
@@ -42,12 +67,13 @@ export class Table<V> {
   readonly #format: TableFormat<V>
   #newest: Layer<V> = new Map()
   #frozen: Layer<V> = new Map()
-  readonly #cache = new RowCache<V>()
+  readonly #cache: RowCache<V>
 
   /** @internal */
   constructor(set: TableSet, format: TableFormat<V>) {
     this.#set = set
     this.#format = format
+    this.#cache = new RowCache(format.cachedMax ?? ROWS_CACHED_MAX)
   }
 
   /** @returns the row, or undefined if there is none */
@@ -98,6 +124,29 @@ export class Table<V> {
     return rows
   }
 
+  /**
+   * Rows in the order of group and sub key, for going through a table in steps. Only for a table
+   * whose sub keys in the store are those in memory. Rows of the group `to` and later ones are
+   * left out.
+   *
+   * @param after - the last row of the step before
+   */
+  page({ after, to, countMax }: PageOptions): Row<V>[] {
+    const rows: Row<V>[] = []
+    let isCut = false
+    for (const row of this.#stored(after?.group ?? 0, to, after?.sub)) {
+      if (!isAfter(row, after) || this.#changed(row.group, row.sub) !== undefined) continue
+      if (rows.push(row) < countMax) continue
+      isCut = true
+      break
+    }
+    const last = isCut ? rows.at(-1) : undefined
+    for (const row of this.#overlaid(after?.group ?? 0, to)) {
+      if (isAfter(row, after) && (last === undefined || isAfter(last, row))) rows.push(row)
+    }
+    return rows.toSorted(compareRows).slice(0, countMax)
+  }
+
   /** Starts a new layer over the one whose changes are about to be written. */
   freeze(): void {
     this.#frozen = this.#newest
@@ -140,9 +189,21 @@ export class Table<V> {
     return value
   }
 
-  *#stored(from: number, to: number): Iterable<{ group: number; sub: string; value: V }> {
+  /** Rows that are only in memory yet, in no particular order. */
+  *#overlaid(from: number, to: number): Iterable<Row<V>> {
+    for (const layer of [this.#frozen, this.#newest]) {
+      for (const [group, changes] of groupsBetween(layer, from, to)) {
+        for (const [sub, value] of changes) {
+          const isNewest = layer === this.#newest || !this.#newest.get(group)?.has(sub)
+          if (value !== null && isNewest) yield { group, sub, value }
+        }
+      }
+    }
+  }
+
+  *#stored(from: number, to: number, fromSub = ''): Iterable<Row<V>> {
     const bounds = {
-      from: rowKey(this.#format.number, from, ''),
+      from: rowKey(this.#format.number, from, fromSub),
       to: rowKey(this.#format.number, to, '')
     }
     for (const [key, sealed] of this.#set.store.range(bounds)) {
@@ -204,12 +265,16 @@ export class TableSet {
   /**
    * Writes what was frozen as one batch. May be repeated after an error.
    *
+   * @param pause - awaited every {@link ROWS_PER_TURN} rows: sealing them takes its time
    * @returns when it survives `kill -9`
    */
-  async write(): Promise<void> {
+  async write(pause: () => Promise<void> = () => Promise.resolve()): Promise<void> {
     const changes: Change[] = []
-    for (const table of this.#tables)
-      for (const change of table.frozenChanges()) changes.push(change)
+    for (const table of this.#tables) {
+      for (const change of table.frozenChanges()) {
+        if (changes.push(change) % ROWS_PER_TURN === 0) await pause()
+      }
+    }
     if (changes.length > 0) await this.store.commit(changes)
     for (const table of this.#tables) table.thaw()
     this.isFrozen = false
@@ -234,6 +299,11 @@ class RowCache<V> {
   #young: Map<number, Map<string, V>> = new Map()
   #old: Map<number, Map<string, V>> = new Map()
   #youngCount = 0
+  readonly #countMax: number
+
+  constructor(countMax: number) {
+    this.#countMax = countMax
+  }
 
   get(group: number, sub: string): V | undefined {
     const young = this.#young.get(group)?.get(sub)
@@ -247,7 +317,7 @@ class RowCache<V> {
     const rows = rowsOf(this.#young, group)
     if (!rows.has(sub)) this.#youngCount++
     rows.set(sub, value)
-    if (this.#youngCount < ROWS_CACHED_MAX) return
+    if (this.#youngCount < this.#countMax) return
     this.#old = this.#young
     this.#young = new Map()
     this.#youngCount = 0
@@ -257,6 +327,15 @@ class RowCache<V> {
     if (this.#young.get(group)?.delete(sub)) this.#youngCount--
     this.#old.get(group)?.delete(sub)
   }
+}
+
+function isAfter(row: Pick<Row<unknown>, 'group' | 'sub'>, after: PageOptions['after']): boolean {
+  if (after === undefined) return true
+  return row.group === after.group ? row.sub > after.sub : row.group > after.group
+}
+
+function compareRows(left: Row<unknown>, right: Row<unknown>): number {
+  return isAfter(left, right) ? 1 : -1
 }
 
 /** The key of a row in the store: table, group as 7 bytes big-endian, sub key. */

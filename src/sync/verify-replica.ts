@@ -7,9 +7,10 @@
 import { CryptoError } from '../crypto/crypto-error.ts'
 import type { Sealer } from '../crypto/sealer.ts'
 import type { InodeRecord } from './inode-record.ts'
-import type { LogKey } from './log.ts'
+import type { LogKey, ReadableLog } from './log.ts'
 import type { BlockPlace } from './content-index.ts'
-import { readEntry, type DamagedEntry, type LogPair } from './replay.ts'
+import { readEntry } from './log-pair.ts'
+import type { DamagedEntry } from './merger.ts'
 import { SyncError } from './sync-error.ts'
 import { ROOT_INO, type TreeIndex } from './tree-index.ts'
 
@@ -36,12 +37,14 @@ export interface VerifyOptions {
 export interface VerifyParts {
   /** The tree. */
   readonly index: TreeIndex
-  /** Every epoch's logs. */
-  readonly pairs: readonly LogPair[]
+  /** Every operation log that is held here, others' too. */
+  readonly operationLogs: readonly ReadableLog[]
   /** Opens entries of a log. */
   readonly entrySealerOf: (log: LogKey) => Sealer
-  /** Reads and authenticates a block, not from a cache. */
-  readonly readBlock: (block: BlockPlace) => Promise<Uint8Array>
+  /** Whether a block is held here. */
+  readonly hasBlock: (block: BlockPlace) => boolean
+  /** Reads and authenticates a block that is held here, not from a cache. */
+  readonly readBlock: (block: BlockPlace & { readonly hash?: Uint8Array }) => Promise<Uint8Array>
   /** How. */
   readonly options: VerifyOptions
 }
@@ -49,7 +52,7 @@ export interface VerifyParts {
 /** Yields every damage it finds; nothing when all is well. */
 export async function* verifyReplica(parts: VerifyParts): AsyncGenerator<Damage> {
   const { options, index } = parts
-  let total = parts.pairs.reduce((sum, pair) => sum + pair.operationLog.length, 0)
+  let total = parts.operationLogs.reduce((sum, log) => sum + log.length, 0)
   let done = 0
   const step = (): boolean => {
     options.onProgress(++done, total)
@@ -60,11 +63,11 @@ export async function* verifyReplica(parts: VerifyParts): AsyncGenerator<Damage>
     return step()
   }
   const damaged = new Map<string, DamagedEntry>()
-  for (const { operationLog: log } of parts.pairs) {
+  for (const log of parts.operationLogs) {
     const sealer = parts.entrySealerOf(log.key)
     for (let at = 0; at < log.length; at++) {
-      const entry = await readEntry(log, at, sealer)
-      if (entry === undefined) damaged.set(`${log.key}/${at}`, { log: log.key, index: at })
+      if (!(await isReadable(log, at, sealer)))
+        damaged.set(`${log.key}/${at}`, { log: log.key, index: at })
       if (step()) return
     }
   }
@@ -77,11 +80,23 @@ export async function* verifyReplica(parts: VerifyParts): AsyncGenerator<Damage>
   yield* damagedHistory(parts, stepMore)
 }
 
+/** Whether an entry authenticates; one of a newer grove is as sound as any. */
+async function isReadable(log: ReadableLog, index: number, sealer: Sealer): Promise<boolean> {
+  try {
+    return (await readEntry(log, index, sealer)) !== undefined
+  } catch (error) {
+    if (error instanceof SyncError && error.code === 'NEWER_FORMAT') return true
+    throw error
+  }
+}
+
 /** Blocks of earlier versions are still promised, until `history.keep` has passed. */
 async function* damagedHistory(parts: VerifyParts, step: () => boolean): AsyncGenerator<Damage> {
   for (const block of parts.index.content.supersededBefore(Infinity, Infinity)) {
     try {
-      if (parts.index.content.isRecorded(block)) await parts.readBlock(block)
+      if (parts.index.content.isRecorded(block) && parts.hasBlock(block)) {
+        await parts.readBlock(block)
+      }
     } catch (error) {
       if (!isDamage(error)) throw error
       const reason = `block ${block.index} of an earlier version is damaged: ${error.message}`
@@ -120,10 +135,10 @@ async function* damagedContent(
   path: string,
   record: InodeRecord
 ): AsyncGenerator<Damage> {
-  const { content, xattrs } = parts.index
+  const { content } = parts.index
   const seen = new Set<string>()
   try {
-    if (xattrs.entries(record.ino).size !== record.xattrs) {
+    if (parts.index.xattrsOf(record.ino).size !== record.xattrs) {
       throw parts.index.inconsistent('an attribute is missing')
     }
     parts.index.checkAllocated(record)
@@ -133,7 +148,7 @@ async function* damagedContent(
         continue
       }
       const key = `${run.log}/${run.index}`
-      if (!seen.has(key)) await parts.readBlock(run)
+      if (!seen.has(key) && parts.hasBlock(run)) await parts.readBlock(run)
       seen.add(key)
     }
   } catch (error) {
@@ -159,7 +174,7 @@ function* walk(index: TreeIndex): Iterable<Visit> {
       const record = index.inode(ino)
       yield { path: path === '' ? '/' : path, record }
       if (record.kind !== 'directory' || depth >= PATH_NAMES_MAX) continue
-      const names = index.names.entries(ino)
+      const names = index.list(ino)
       if (names.size !== record.children) throw index.inconsistent('a name is missing')
       for (const name of names.values()) {
         stack.push({ ino: name.ino, path: `${path}/${name.name}`, depth: depth + 1 })

@@ -8,7 +8,8 @@ import fc, { type Arbitrary } from 'fast-check'
 import type { Timestamp } from '../../src/sync/clock.ts'
 import type { Entry, Head, Origin } from '../../src/sync/entry.ts'
 import type { EntryPlace } from '../../src/sync/entry-codec.ts'
-import { logKey, type LogKey } from '../../src/sync/log.ts'
+import { ENTRY_BYTES_MAX, logKey, type LogKey } from '../../src/sync/log.ts'
+import { ENTRY_OPERATIONS_MAX, INDEX_MAX } from '../../src/sync/operation-codec.ts'
 import {
   ROOT_ID,
   type Name,
@@ -27,12 +28,19 @@ export const LOGS = ['a', 'b', 'c', 'd', 'e'].map(digit => logKey(digit.repeat(6
 export const PLACE: EntryPlace = { log: LOGS[0], index: 1000 }
 
 const U32_MAX = 2 ** 32 - 1
+const BLOCK_LENGTH_MAX = ENTRY_BYTES_MAX - 131_072
 
 const integer = fc.oneof(
   fc.nat({ max: 300 }),
   fc.constantFrom(127, 128, 16_383, 16_384, U32_MAX, U32_MAX + 1, Number.MAX_SAFE_INTEGER),
   fc.maxSafeNat()
 )
+const index = fc.oneof(
+  fc.nat({ max: 300 }),
+  fc.constantFrom(127, 128, 16_383, 16_384, U32_MAX, U32_MAX + 1, INDEX_MAX),
+  fc.nat({ max: INDEX_MAX })
+)
+const number = fc.oneof(fc.nat({ max: 300 }), fc.nat({ max: ENTRY_OPERATIONS_MAX - 1 }))
 const u32 = fc.oneof(fc.nat({ max: 1000 }), fc.integer({ min: 0, max: U32_MAX }))
 const hash = fc.uint8Array({ minLength: 32, maxLength: 32 })
 const log = fc.constantFrom(...LOGS)
@@ -51,8 +59,8 @@ export const arbitraryTime: Arbitrary<Timestamp> = fc.record({
 /** Identities that an operation of the entry at {@link PLACE} may name. */
 export const arbitraryId: Arbitrary<OperationId> = fc.oneof(
   fc.constant(ROOT_ID),
-  fc.record({ log, index: fc.nat({ max: PLACE.index - 1 }), number: integer }),
-  fc.record({ log: fc.constantFrom(...LOGS.slice(1)), index: integer, number: integer })
+  fc.record({ log, index: fc.nat({ max: PLACE.index - 1 }), number }),
+  fc.record({ log: fc.constantFrom(...LOGS.slice(1)), index, number })
 )
 
 const byte = fc.integer({ min: 1, max: 255 }).map(code => String.fromCharCode(code))
@@ -81,7 +89,7 @@ const arbitraryPieces: Arbitrary<{ readonly pieces: readonly Piece[]; readonly s
         length: fc.integer({ min: 1, max: 2 ** 40 }),
         bytes: fc.uint8Array({ minLength: 1, maxLength: 40 }),
         log,
-        index: integer,
+        index,
         hash,
         blockOffset: fc.nat({ max: 131_072 })
       }),
@@ -92,8 +100,9 @@ const arbitraryPieces: Arbitrary<{ readonly pieces: readonly Piece[]; readonly s
   .map(([parts, rest]) => {
     let end = 0
     const pieces: Piece[] = []
-    for (const { kind, gap, length, bytes, log, index, hash, blockOffset } of parts) {
+    for (const { kind, gap, bytes, log, index, hash, blockOffset, ...part } of parts) {
       const offset = end + gap
+      const length = kind === 'block' ? 1 + (part.length % BLOCK_LENGTH_MAX) : part.length
       end = offset + (kind === 'inline' ? bytes.length : length)
       if (kind === 'inline') pieces.push({ kind, offset, bytes })
       else if (kind === 'hole') pieces.push({ kind, offset, length })

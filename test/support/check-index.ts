@@ -4,7 +4,8 @@
  *
  * @module
  */
-import { sameId, type InodeRecord } from '../../src/sync/inode-record.ts'
+import type { InodeRecord } from '../../src/sync/inode-record.ts'
+import { sameId } from '../../src/sync/operation-id.ts'
 import { REGION_BYTES } from '../../src/sync/region.ts'
 import { ROOT_INO, type TreeIndex } from '../../src/sync/tree-index.ts'
 
@@ -12,6 +13,7 @@ const EVERYTHING = Number.MAX_SAFE_INTEGER
 
 /** @returns what is wrong, in no particular order; nothing when all is well */
 export function problemsOfIndex(index: TreeIndex): string[] {
+  index.settle()
   const records = [...index.inodes.between(0, EVERYTHING).values()].flatMap(rows => [
     ...rows.values()
   ])
@@ -34,35 +36,50 @@ export function checkIndex(index: TreeIndex): void {
 
 function problemsOfLinks(index: TreeIndex, record: InodeRecord): string[] {
   const problems: string[] = []
-  const { ino, links } = record
-  if (index.find(record.id) !== ino) problems.push(`inode ${ino} is not found by its identity`)
+  const { ino, links, kind } = record
+  if (kind !== 'directory' && links.length > 0 && index.find(record.id) !== ino) {
+    problems.push(`inode ${ino} is not found by its identity`)
+  }
   for (const { id, parent, name } of links) {
     const at = `${parent}/${JSON.stringify(name)}`
-    if (index.find(id) !== ino) problems.push(`the link at ${at} is not found by its identity`)
-    const row = index.names.get(parent, name)
-    if (row?.ino !== ino) problems.push(`${at} stands for ${row?.ino}, but is a link of ${ino}`)
-    if (row && row.kind !== record.kind) problems.push(`${at} is listed as a ${row.kind}`)
+    const claims = index.names.get(parent, name)?.claims ?? []
+    const own = claims.filter(claim => claim.ino === ino && sameId(claim.link, id))
+    if (own.length !== 1) problems.push(`${at} is claimed ${own.length} times by ${ino}`)
+    if (own.some(claim => claim.kind !== kind)) problems.push(`${at} is listed as another kind`)
     if (index.inodes.get(parent)?.kind !== 'directory') problems.push(`${at} is in no directory`)
     if (links.filter(other => sameId(other.id, id)).length > 1) problems.push(`${at}: twice`)
   }
   if (index.xattrs.entries(ino).size !== record.xattrs) problems.push(`xattr count of ${ino}`)
-  const isNameless = links.length === 0 && ino !== ROOT_INO
-  if ((index.orphans.get(ino) === true) !== isNameless) problems.push(`${ino} as an orphan`)
+  const isNameless = links.length === 0 && kind !== 'directory'
+  if ((index.orphans.get(ino) !== undefined) !== isNameless) problems.push(`${ino} as an orphan`)
   return problems
 }
 
 function problemsOfDirectory(index: TreeIndex, { ino, ...record }: InodeRecord): string[] {
-  const rows = [...index.names.entries(ino).values()]
-  const problems = rows.flatMap(({ name, ino: child }) => {
+  const claims = [...index.names.entries(ino).values()].flatMap(row =>
+    row.claims.map(claim => ({ ...claim, name: row.name }))
+  )
+  const problems = claims.flatMap(({ name, link, ino: child }) => {
     const links = index.inodes.get(child)?.links ?? []
-    const isLink = links.some(link => link.parent === ino && link.name === name)
+    const isLink = links.some(
+      each => each.parent === ino && each.name === name && sameId(each.id, link)
+    )
     return isLink ? [] : [`${ino}/${JSON.stringify(name)} is no link of ${child}`]
   })
-  if (record.kind !== 'directory') return rows.length > 0 ? [`${ino} holds names`] : []
-  const directories = rows.filter(row => row.kind === 'directory').length
-  if (rows.length !== record.children) problems.push(`children of ${ino}: ${record.children}`)
+  if (record.kind !== 'directory') return claims.length > 0 ? [`${ino} holds names`] : []
+  const directories = claims.filter(claim => claim.kind === 'directory').length
+  if (claims.length !== record.children) problems.push(`children of ${ino}: ${record.children}`)
   if (directories !== record.subdirectories) problems.push(`subdirectories of ${ino}`)
-  return problems
+  return [...problems, ...problemsOfShown(index, ino)]
+}
+
+/** The counts of a directory as it is shown are those of what it lists. */
+function problemsOfShown(index: TreeIndex, ino: number): string[] {
+  const { children, subdirectories } = index.inode(ino)
+  const listed = [...index.list(ino).values()]
+  const directories = listed.filter(({ kind }) => kind === 'directory').length
+  const isRight = listed.length === children && directories === subdirectories
+  return isRight ? [] : [`${ino} shows ${listed.length} names and counts ${children}`]
 }
 
 function problemsOfContent(index: TreeIndex, record: InodeRecord): string[] {
@@ -88,7 +105,9 @@ function problemsOfReach(index: TreeIndex, records: readonly InodeRecord[]): str
   for (let ino = pending.pop(); ino !== undefined; ino = pending.pop()) {
     if (reached.has(ino)) continue
     reached.add(ino)
-    for (const row of index.names.entries(ino).values()) pending.push(row.ino)
+    for (const { claims } of index.names.entries(ino).values()) {
+      for (const claim of claims) pending.push(claim.ino)
+    }
   }
   return records.filter(({ ino }) => !reached.has(ino)).map(({ ino }) => `${ino} cannot be reached`)
 }

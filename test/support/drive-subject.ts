@@ -36,7 +36,7 @@ export class DriveSubject implements HistorySubject {
 
   /** Makes an empty drive. @param seed - what reopening does follows from it */
   static async create(clock: VirtualClock, seed: number): Promise<DriveSubject> {
-    const subject = new DriveSubject(await MemoryDrive.create(clock), seed)
+    const subject = new DriveSubject(await MemoryDrive.create({ clock }), seed)
     // The root of every drive is as old as time; that of the model was made just now.
     const now = clock.now()
     await subject.vfs.setattr(ROOT_INODE, { atime: now, mtime: now })
@@ -121,7 +121,7 @@ export function withoutNameless(history: readonly VfsCommand[]): readonly VfsCom
 
 /** Every path and its inode's number. */
 function numbersOf(index: TreeIndex, ino = ROOT_INO, path = ''): [string, number][] {
-  return [...index.names.entries(ino).values()]
+  return [...index.list(ino).values()]
     .toSorted((left, right) => (left.name < right.name ? -1 : 1))
     .flatMap(row => [
       [`${path}/${row.name}`, row.ino],

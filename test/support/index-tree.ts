@@ -4,6 +4,7 @@
  *
  * @module
  */
+import assert from 'node:assert/strict'
 import type { InodeRecord } from '../../src/sync/inode-record.ts'
 import type { Name } from '../../src/sync/operation.ts'
 import type { Run } from '../../src/sync/region.ts'
@@ -23,9 +24,10 @@ export function treeOfIndex(index: TreeIndex): ModelTree {
 function nodeOf(index: TreeIndex, record: InodeRecord): ModelNode {
   const { kind, id, mode, uid, gid, rdev, target, atime, mtime, ctime } = record
   const isDirectory = kind === 'directory'
-  const values = [...index.xattrs.entries(record.ino).values()].toSorted(byName)
+  const values = [...index.xattrsOf(record.ino).values()].toSorted(byName)
+  const ids = isDirectory ? index.view.membersOf(record.ino).map(ino => index.record(ino).id) : [id]
   return {
-    ...{ kind, ids: [id], mode, uid, gid, rdev, target, atime, mtime, ctime },
+    ...{ kind, ids, mode, uid, gid, rdev, target, atime, mtime, ctime },
     version: isDirectory ? undefined : record.version,
     nlink: isDirectory ? 2 + record.subdirectories : record.links.length,
     size: kind === 'symlink' ? target.length : record.size,
@@ -37,11 +39,13 @@ function nodeOf(index: TreeIndex, record: InodeRecord): ModelNode {
 
 function childrenOf(index: TreeIndex, directory: InodeRecord): ReadonlyMap<Name, ModelChild> {
   const children = new Map<Name, ModelChild>()
-  for (const { name, ino } of [...index.names.entries(directory.ino).values()].toSorted(byName)) {
+  for (const shown of [...index.list(directory.ino).values()].toSorted(byName)) {
+    const { name, ino, links, isGenerated } = shown
+    assert.deepEqual(index.lookup(directory.ino, name), shown, 'what is listed is found')
     const record = index.inode(ino)
     const link = record.links.find(each => each.parent === directory.ino && each.name === name)
     if (link === undefined) throw new Error(`${JSON.stringify(name)} is no link of its inode`)
-    children.set(name, { node: nodeOf(index, record), links: [link.id], isGenerated: false })
+    children.set(name, { node: nodeOf(index, record), links, isGenerated })
   }
   return children
 }

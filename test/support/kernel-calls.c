@@ -68,6 +68,17 @@ static void map_shared(void) {
   close(appending);
 }
 
+/* Shows the first byte of a mapping, and again after each line of input. */
+static void map_follow(void) {
+  int fd = open("map", O_RDONLY);
+  volatile char *map = mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0);
+  check(map != MAP_FAILED, "mmap");
+  do {
+    printf("%c\n", map[0]);
+    fflush(stdout);
+  } while (getchar() != EOF);
+}
+
 static void orphans(void) {
   check(mkdir("parent", 0755) == 0, "mkdir");
   int fd = make("parent/child", "abc");
@@ -197,7 +208,7 @@ int main(int count, char **arguments) {
   const struct { const char *name; void (*run)(void); } commands[] = {
       {"map-shared", map_shared}, {"orphans", orphans},       {"nameless", nameless},
       {"renames", renames},       {"ranges", ranges},         {"handles", handles},
-      {"privileges", privileges}, {"listing", listing},
+      {"privileges", privileges}, {"listing", listing},       {"map-follow", map_follow},
   };
   for (size_t index = 0; index < sizeof commands / sizeof *commands; index++)
     if (count > 1 && strcmp(arguments[1], commands[index].name) == 0) {

@@ -15,7 +15,7 @@ import { SyncError, type SyncErrorCode } from '../../src/sync/sync-error.ts'
 export interface StoredLog {
   /** The entries; a hole where one was cleared. */
   readonly entries: (Uint8Array | undefined)[]
-  /** The hash of each, which clearing leaves. */
+  /** The tree hash after each, which clearing leaves. */
   readonly hashes: Uint8Array[]
 }
 
@@ -28,6 +28,7 @@ type Write =
       readonly from: number
       readonly old: StoredLog['entries']
     }
+  | { readonly kind: 'put'; readonly key: LogKey; readonly index: number }
 
 /** Something that stops working when the process dies. */
 interface Handle {
@@ -45,6 +46,8 @@ export class MemoryHome {
   failCode: SyncErrorCode = 'IO'
   /** How many times the disk was synced. */
   syncCount = 0
+  /** How many entries and blocks were read. */
+  readCount = 0
 
   readonly #name: string
   readonly #logs = new Map<LogKey, StoredLog>()
@@ -66,6 +69,23 @@ export class MemoryHome {
   /** How many entries of a log have not been cleared. */
   storedCount(key: LogKey): number {
     return this.#stored(key).entries.filter(entry => entry !== undefined).length
+  }
+
+  /** How many entries of a log were appended or arrived. */
+  lengthOf(key: LogKey): number {
+    return this.#stored(key).entries.length
+  }
+
+  /** Whether an entry is here: it came and was not cleared. */
+  stores(key: LogKey, index: number): boolean {
+    return this.#stored(key).entries[index] !== undefined
+  }
+
+  /** The stored bytes of an entry that is here, for another disk to copy. */
+  block(key: LogKey, index: number): Uint8Array {
+    const entry = this.#stored(key).entries[index]
+    if (entry === undefined) throw new Error('the entry is not stored here')
+    return entry
   }
 
   /** A key that no log of this home has yet; the same sequence in every home of this name. */
@@ -93,6 +113,18 @@ export class MemoryHome {
     this.#damaged.set(key, indexes.add(index))
   }
 
+  /** Takes back all but the first entries of a log: its tail is lost. */
+  truncate(key: LogKey, length: number): void {
+    const { entries, hashes } = this.#stored(key)
+    entries.length = length
+    hashes.length = length
+  }
+
+  /** Takes back what {@link MemoryHome.damage} did. */
+  repair(key: LogKey, index: number): void {
+    this.#damaged.get(key)?.delete(index)
+  }
+
   /** @internal */
   attach(key: LogKey, handle: Handle): StoredLog {
     this.#handles.add(handle)
@@ -114,10 +146,20 @@ export class MemoryHome {
     this.#failMaybe()
     const stored = this.#stored(key)
     for (const entry of entries) {
+      const hash = createHash('sha256').update(entry)
+      stored.hashes.push(hash.update(stored.hashes.at(-1) ?? new Uint8Array(32)).digest())
       stored.entries.push(entry)
-      stored.hashes.push(createHash('sha256').update(entry).digest())
     }
     this.#unsynced.push({ kind: 'append', key, count: entries.length })
+  }
+
+  /** @internal Stores one block of another device's log, wherever it stands. */
+  put(key: LogKey, index: number, block: Uint8Array): void {
+    this.#failMaybe()
+    const { entries } = this.#stored(key)
+    while (entries.length < index) entries.push(undefined)
+    entries[index] = block
+    this.#unsynced.push({ kind: 'put', key, index })
   }
 
   /** @internal */
@@ -138,7 +180,8 @@ export class MemoryHome {
 
   #undo(write: Write): void {
     const { entries, hashes } = this.#stored(write.key)
-    if (write.kind === 'clear') entries.splice(write.from, write.old.length, ...write.old)
+    if (write.kind === 'put') entries[write.index] = undefined
+    else if (write.kind === 'clear') entries.splice(write.from, write.old.length, ...write.old)
     else {
       entries.length -= write.count
       hashes.length -= write.count

@@ -57,6 +57,13 @@ export class MemoryKeyValueStore implements KeyValueStore {
     })
   }
 
+  /** A store of its own with the rows as they are now: what a process that dies leaves. */
+  copy(): MemoryKeyValueStore {
+    const copy = new MemoryKeyValueStore()
+    copy.#values = new Map(this.#values)
+    return copy
+  }
+
   /** Has nothing to do. */
   async sync(): Promise<void> {
     this.#checkOpen()

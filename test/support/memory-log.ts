@@ -7,7 +7,6 @@
  *
  * @module
  */
-import { createHash } from 'node:crypto'
 import { checkEntries, checkIndex } from '../../src/replication/log-arguments.ts'
 import type { Log, LogKey } from '../../src/sync/log.ts'
 import { SyncError } from '../../src/sync/sync-error.ts'
@@ -20,6 +19,8 @@ export interface MemoryLogOptions {
   /** Its key; by default a new one. */
   readonly key?: LogKey
 }
+
+const EMPTY_HASH = new Uint8Array(32)
 
 /** A log in a {@link MemoryHome}. */
 export class MemoryLog implements Log {
@@ -61,6 +62,7 @@ export class MemoryLog implements Log {
     checkIndex(index)
     this.throwIfClosed()
     await Promise.resolve()
+    this.home.readCount += 1
     const entry = this.stored.entries[index]
     if (entry === undefined) throw new SyncError('MISSING', 'the entry is not stored here')
     if (this.home.isDamaged(this.key, index))
@@ -73,9 +75,8 @@ export class MemoryLog implements Log {
     this.throwIfClosed()
     await Promise.resolve()
     if (length > this.length) throw new RangeError('the log is shorter than that')
-    const hash = createHash('sha256')
-    for (const entryHash of this.stored.hashes.slice(0, length)) hash.update(entryHash)
-    return new Uint8Array(hash.digest())
+    const hash = this.stored.hashes[length - 1] ?? EMPTY_HASH
+    return new Uint8Array(hash)
   }
 
   async sync(): Promise<void> {

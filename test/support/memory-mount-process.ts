@@ -57,9 +57,11 @@ class Habits {
       if (name.startsWith('throws')) this.#throwing.add(handle)
       return handle
     }
-    vfs.read = (handle, range) => {
+    vfs.read = (handle, range, signal) => {
       if (this.#throwing.has(handle)) throw new TypeError('nobody foresaw this')
       if (!this.#isHeldUp || !this.#stuck.has(handle)) return read(handle, range)
+      // As who waits for another device does.
+      signal?.()
       return new Promise(resolve => this.#waiting.push(() => resolve(read(handle, range))))
     }
   }

@@ -77,6 +77,8 @@ export interface MemoryMountOptions {
   readonly allowOther?: boolean
   /** Serve as this user and group. */
   readonly user?: number
+  /** The program that serves, beside this one; a {@link MemoryVfs} unless told otherwise. */
+  readonly program?: 'memory-mount-process.ts' | 'drive-mount-process.ts'
   /** Mount here instead of in a fresh directory. */
   readonly directory?: string
 }
@@ -117,7 +119,7 @@ export class MemoryMount {
   static async start(options: MemoryMountOptions = {}): Promise<MemoryMount> {
     const { readOnly = false, allowOther = false, driver = 'linux', user } = options
     const directory = options.directory ?? mkdtempSync(join(tmpdir(), 'grove-mount-'))
-    const program = join(import.meta.dirname, 'memory-mount-process.ts')
+    const program = join(import.meta.dirname, options.program ?? 'memory-mount-process.ts')
     const settings = JSON.stringify({ readOnly, allowOther, driver })
     const server = fork(program, [directory, settings], {
       execArgv: typescriptArguments(),

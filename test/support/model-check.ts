@@ -196,8 +196,7 @@ class Outcome {
       const isOf = (id: string): boolean => this.#inodeOf(id) === inode
       const isTakenAway = this.#operations.some(other => {
         if (other === made || saw(made, other)) return false
-        if (removedBy(other).some(isOf)) return saw(other, made)
-        return ['rename', 'exchange'].includes(other.operation.type) && namedBy(other).some(isOf)
+        return (saw(other, made) && removedBy(other).some(isOf)) || movedBy(other).some(isOf)
       })
       return isTakenAway || shown.has(operation.name) ? [] : [`name lost: ${operation.name}`]
     })
@@ -251,6 +250,18 @@ function removedBy({ operation }: ModelOperation): string[] {
   }
 }
 
+/** The links that an operation gives another place. */
+function movedBy({ operation }: ModelOperation): string[] {
+  switch (operation.type) {
+    case 'rename':
+      return operation.links.map(keyOf)
+    case 'exchange':
+      return [...operation.links, ...operation.others].map(keyOf)
+    default:
+      return []
+  }
+}
+
 /** Identities of files and links that an operation names. */
 function namedBy(made: ModelOperation): string[] {
   const { operation } = made
@@ -258,7 +269,7 @@ function namedBy(made: ModelOperation): string[] {
     case 'rename':
       return [...operation.links, ...operation.replaced].map(keyOf)
     case 'exchange':
-      return [...operation.links, ...operation.others].map(keyOf)
+      return movedBy(made)
     case 'link':
       return [keyOf(operation.through)]
     case 'write':

@@ -52,8 +52,10 @@ export interface CommandSource {
 }
 
 /** Something with a name. */
-interface Found {
+export interface Found {
+  /** Where it is. */
   readonly path: Path
+  /** What it is. */
   readonly child: ModelChild
 }
 

@@ -157,7 +157,7 @@ function givenBy(tree: ModelTree, command: Command, id: OperationId): Witness['g
 }
 
 /** The operation that is recorded for a command. */
-function operationOf(tree: ModelTree, command: Command): Operation {
+export function operationOf(tree: ModelTree, command: Command): Operation {
   const { time } = command
   switch (command.type) {
     case 'create': {

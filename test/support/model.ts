@@ -30,7 +30,9 @@
  * - **Attributes** of a branch are those its first author saw, and what was set since by
  *   those who saw a version of the branch. Those of directories shown as one are the first's.
  * - An operation that names what is not there (or what its author cannot have seen) does
- *   nothing for that name.
+ *   nothing for that name. What is made in a directory that is not there is not made. A version
+ *   can be named as a link, whether or not it turns out to start a branch: if it does not, that
+ *   only touches directories.
  *
  * Equal content does not collapse yet: operations carry no keyed content hash.
  *
@@ -218,6 +220,8 @@ class Model {
   readonly #content: ModelContent
   readonly #links = new Map<string, Link>()
   readonly #directories = new Map<string, Directory>()
+  /** Link operations that name what is there, also if they then make no link. */
+  readonly #linkings = new Map<string, ModelOperation>()
   /** For each file the operations that changed its ctime by way of a name. */
   readonly #renamed = new Map<ModelFile, ModelOperation[]>()
   /** Versions whose last name was removed by someone who saw them, and by whom. */
@@ -228,8 +232,9 @@ class Model {
 
   constructor(delivered: readonly ModelOperation[], mutation: Mutation | undefined) {
     this.#mutation = mutation
-    this.#operations =
+    this.#operations = withoutOrphans(
       mutation === 'names are given by arrival' ? delivered : delivered.toSorted(compareOperations)
+    )
     this.#content = new ModelContent(this.#operations)
     this.#directories.set(ROOT_KEY, rootDirectory())
     for (const made of this.#operations) {
@@ -272,12 +277,11 @@ class Model {
     const version = this.#content.madeBy(made)
     if (version?.base === undefined || version.file.first !== version) return
     const through = 'through' in made.operation ? made.operation.through : undefined
-    const openedBy = through && this.#seenLink(made, through)
-    this.#addLink(made, {
-      anchor: version,
-      isDerived: true,
-      openedBy: openedBy ?? this.#links.get(version.root.made.key)
-    })
+    const link = through && this.#seenLink(made, through)
+    const isOfFile = link?.anchor?.root === version.root
+    const openedBy = isOfFile ? link : this.#links.get(version.root.made.key)
+    // Without it the create was made nowhere, and nothing of the file is anywhere.
+    if (openedBy) this.#addLink(made, { anchor: version, isDerived: true, openedBy })
   }
 
   #create(made: ModelOperation, { parent, name, time }: CreateOrMkdir): void {
@@ -304,7 +308,10 @@ class Model {
   #link(made: ModelOperation, { through, parent, name, time }: LinkOperation): void {
     const old = this.#seenLink(made, through)
     const directory = this.#seenDirectory(made, parent)
-    if (!old?.anchor || !directory) return
+    if (old?.directory || !this.#isSeen(made, through) || !directory) return
+    this.#linkings.set(made.key, made)
+    touch(directory, time)
+    if (!old?.anchor) return
     const tip = tipSeenBy(made, old.anchor)
     const isEnded = this.#ended.get(tip)?.some(ending => saw(made, ending)) ?? false
     // A name that was only revived would vanish now that the file has another one.
@@ -320,7 +327,7 @@ class Model {
   ): void {
     const links = ids.flatMap(id => this.#seenLink(made, id) ?? [])
     const directory = this.#seenDirectory(made, parent)
-    if (directory && links.length > 0) touch(directory, time)
+    if (directory && ids.some(id => this.#isSeen(made, id))) touch(directory, time)
     for (const link of links) {
       this.#touchLink(made, this.#target(made, link) ?? link)
       if (!link.anchor) continue
@@ -355,19 +362,22 @@ class Model {
     const parent = this.#seenDirectory(made, operation.parent)
     if (!from || !parent) return
     this.#remove(made, replaced, operation)
-    for (const id of links) {
-      if (this.#move(made, this.#seenLink(made, id), { parent, name }, time)) touch(from, time)
-    }
+    for (const id of links) this.#move(made, this.#seenLink(made, id), { parent, name }, time)
+    if (!links.some(id => this.#isSeen(made, id))) return
+    touch(from, time)
+    touch(parent, time)
   }
 
   #exchange(made: ModelOperation, { links, others, first, second, time }: ExchangeOperation): void {
-    const moved = links.map(id => this.#seenLink(made, id))
-    const back = others.map(id => this.#seenLink(made, id))
     const here = this.#seenDirectory(made, first.parent)
     const there = this.#seenDirectory(made, second.parent)
-    if (!moved[0] || !back[0] || !here || !there) return
-    for (const link of moved) this.#move(made, link, { ...second, parent: there }, time)
-    for (const link of back) this.#move(made, link, { ...first, parent: here }, time)
+    if (!here || !there) return
+    const move = (id: OperationId, to: Omit<Place, 'by'>): void => {
+      this.#move(made, this.#seenLink(made, id), to, time)
+      if (this.#isSeen(made, id)) touch(to.parent, time)
+    }
+    for (const id of links) move(id, { ...second, parent: there })
+    for (const id of others) move(id, { ...first, parent: here })
   }
 
   #move(
@@ -375,13 +385,12 @@ class Model {
     link: Link | undefined,
     { parent, name }: Omit<Place, 'by'>,
     time: Timestamp
-  ): boolean {
+  ): void {
     const target = link && this.#target(made, link)
-    if (!target) return false
+    if (!target) return
     const tip = link.anchor && tipSeenBy(made, link.anchor)
     link.seenPlaces.push({ parent, name, by: made, tip })
     this.#place(target, { parent, name, by: made }, time)
-    return true
   }
 
   /** Gives a link a place and counts that as a use. */
@@ -436,6 +445,13 @@ class Model {
   #seenLink(by: ModelOperation, id: OperationId): Link | undefined {
     const link = this.#links.get(keyOf(id))
     return link && saw(by, link.made) ? link : undefined
+  }
+
+  /** Whether an operation that makes or can make a link is there and was seen. */
+  #isSeen(by: ModelOperation, id: OperationId): boolean {
+    const linking = this.#linkings.get(keyOf(id))
+    if (linking && saw(by, linking)) return true
+    return this.#seenLink(by, id) !== undefined || this.#content.seen(by, id) !== undefined
   }
 
   #seenDirectory(by: ModelOperation, id: OperationId): Directory | undefined {
@@ -629,6 +645,19 @@ class Model {
         return undefined
     }
   }
+}
+
+/** Leaves out what is made in directories that are not there. */
+function withoutOrphans(operations: readonly ModelOperation[]): readonly ModelOperation[] {
+  const directories = new Map<string, ModelOperation>()
+  return operations.filter(made => {
+    const { operation } = made
+    if (operation.type !== 'create' && operation.type !== 'mkdir') return true
+    const parent = directories.get(keyOf(operation.parent))
+    const isThere = keyOf(operation.parent) === ROOT_KEY || (parent && saw(made, parent))
+    if (isThere && operation.type === 'mkdir') directories.set(made.key, made)
+    return isThere
+  })
 }
 
 type CreateOrMkdir = Pick<MkdirOperation, 'parent' | 'name' | 'time'>

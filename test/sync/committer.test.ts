@@ -13,13 +13,16 @@ import {
   COMMIT_DELAY_MS,
   Committer,
   ENTRY_BYTES_TARGET,
+  ENTRY_OPERATIONS_TARGET,
   PENDING_BYTES_MAX,
   RETRY_DELAY_MS,
   STREAM_BYTES
 } from '../../src/sync/committer.ts'
-import { decodeEntry } from '../../src/sync/entry-codec.ts'
-import type { Entry, Head } from '../../src/sync/entry.ts'
+import { decodeEntry, type EntryPlace } from '../../src/sync/entry-codec.ts'
+import type { EntryRow } from '../../src/sync/entry-check.ts'
+import type { Entry } from '../../src/sync/entry.ts'
 import type { LogKey } from '../../src/sync/log.ts'
+import { MergedHeads } from '../../src/sync/merged-heads.ts'
 import {
   ROOT_ID,
   type MkdirOperation,
@@ -40,6 +43,12 @@ const DRIVE = filled(32, 7)
 const KEYS = KeyTable.generate(new SeededRandom(1))
 const TIME = { sec: 5, nsec: 6 }
 
+/** How far a log is merged. */
+interface LogLength {
+  readonly log: LogKey
+  readonly length: number
+}
+
 interface Accepted {
   readonly id: OperationId
   readonly name: string
@@ -56,11 +65,20 @@ class Bench {
   readonly accepted: Accepted[] = []
   /** Callbacks and appends, in the order in which they came. */
   readonly events: string[] = []
+  appendCount = 0
   readonly committer: Committer
   readonly #random = new SeededRandom(2)
   #lastName = 0
 
-  constructor(options: { readonly lamport?: number; readonly firstHeads?: readonly Head[] } = {}) {
+  readonly heads = new MergedHeads()
+  readonly rows: (EntryRow & EntryPlace)[] = []
+
+  constructor(options: { readonly lamport?: number; readonly merged?: readonly LogLength[] } = {}) {
+    const { lamport = 0, merged = [] } = options
+    this.heads.add(this.operationLog.key, 0, { named: 0, lamport })
+    for (const { log, length } of merged) {
+      this.heads.add(log, length, { named: length, lamport: 0 })
+    }
     for (const [name, log] of [
       ['entries', this.operationLog],
       ['blocks', this.contentLog]
@@ -80,9 +98,12 @@ class Bench {
       entrySealer: this.sealer('entry', this.operationLog.key),
       blockSealer: this.sealer('block', this.contentLog.key),
       clock: this.clock,
-      lamport: options.lamport ?? 0,
-      firstHeads: options.firstHeads ?? [],
+      heads: this.heads,
+      seen: new Map(),
+      treeHashOf: (_log, length) => Promise.resolve(filled(32, length)),
+      onEntry: entry => this.rows.push(entry),
       onClose: () => this.events.push('close'),
+      onAppend: () => (this.appendCount += 1),
       onAppended: () => this.events.push('appended')
     })
   }
@@ -354,16 +375,14 @@ t.test('close() commits and syncs what was accepted before, and accepts no more'
 
 t.test(`an entry is closed when it reaches ${ENTRY_BYTES_TARGET} bytes`, async t => {
   const bench = new Bench()
-  let largest = 0
   while (bench.committer.closedLength < 4) {
-    const before = bench.committer.pendingBytes
-    bench.add(200)
-    largest = Math.max(largest, bench.committer.pendingBytes - before)
+    bench.committer.add({ type: 'statement', bytes: filled(6000, 1) })
   }
   await bench.committer.commit()
-  await bench.check()
-  t.equal(bench.operationLog.length, 4, 'each was full, so the commit closed no other')
-  const sizes = (await bench.entries()).map(({ operations }) => operations.length)
+  const entries = await bench.entries()
+  const [, , , , last] = entries
+  t.equal(last?.operations.length, 1, 'the one for which there was no room')
+  const sizes = entries.slice(0, 4).map(({ operations }) => operations.length)
   t.ok(Math.max(...sizes) - Math.min(...sizes) <= 1, 'about the same number of operations in each')
   for (let index = 0; index < 4; index++) {
     const { length } = await bench.operationLog.get(index)
@@ -374,7 +393,7 @@ t.test(`an entry is closed when it reaches ${ENTRY_BYTES_TARGET} bytes`, async t
 t.test('many calls of sync() and commit() share an append and a sync', async t => {
   const bench = new Bench()
   const calls: Promise<void>[] = []
-  for (let i = 0; i < 100; i++) {
+  for (let i = 0; i < 50; i++) {
     bench.add()
     calls.push(i % 2 === 0 ? bench.committer.sync() : bench.committer.commit())
   }
@@ -385,7 +404,7 @@ t.test('many calls of sync() and commit() share an append and a sync', async t =
   const first = bench.committer.sync()
   await Promise.resolve()
   const late: Promise<void>[] = []
-  for (let i = 0; i < 100; i++) {
+  for (let i = 0; i < 50; i++) {
     bench.add()
     late.push(bench.committer.sync())
   }
@@ -443,11 +462,14 @@ t.test('commit() without anything to commit appends nothing', async t => {
 })
 
 t.test(
-  'entries have the lamport that follows, first heads once, content heads when changed',
+  'entries have the lamport that follows, heads that are news, content heads when changed',
   async t => {
-    const treeHash = filled(32, 3)
-    const earlier: Head = { log: new MemoryHome('old').newKey(), length: 9, treeHash }
-    const bench = new Bench({ lamport: 41, firstHeads: [earlier] })
+    const [earlier, empty] = [new MemoryHome('old').newKey(), new MemoryHome('empty').newKey()]
+    const merged = [
+      { log: earlier, length: 9 },
+      { log: empty, length: 0 }
+    ]
+    const bench = new Bench({ lamport: 41, merged })
     bench.addWithBlock(10)
     await bench.committer.commit()
     bench.add()
@@ -462,8 +484,9 @@ t.test(
     )
     t.strictSame(
       entries.map(({ heads }) => heads.map(({ log, length }) => [log, length])),
-      [[[earlier.log, 9]], [], []]
+      [[[earlier, 9]], [], []]
     )
+    t.same(entries[0]?.heads[0]?.treeHash, filled(32, 9))
     t.strictSame(
       entries.map(({ contentHead }) => contentHead?.length),
       [1, undefined, 3]
@@ -495,6 +518,7 @@ t.test(
     bench.addWithBlock(10)
     await bench.committer.sync()
     t.strictSame(bench.events, ['close', 'blocks 1', 'entries 1', 'appended'])
+    t.equal(bench.appendCount, 2, 'each append is told')
     t.equal(bench.committer.closedLength, 1)
     bench.home.failAfter = 0
     bench.add()
@@ -530,4 +554,69 @@ t.test('an operation that cannot be written is refused and spoils no other', asy
   bench.add()
   await bench.committer.commit()
   await bench.check()
+})
+
+t.test('an entry has seen what was merged when it was closed, not when it is sealed', async t => {
+  const other = new MemoryHome('other').newKey()
+  const own = new MemoryHome().newKey()
+  const bench = new Bench({ lamport: 3, merged: [{ log: other, length: 1 }] })
+  bench.add()
+  bench.committer.closeEntry()
+  bench.committer.closeEntry()
+  bench.heads.advance(other, 7)
+  bench.clock.advance(1)
+  bench.add()
+  bench.add()
+  await bench.committer.commit()
+  bench.heads.advance(other, 11)
+  bench.committer.addHeads()
+  await bench.committer.commit()
+  const entries = await bench.entries()
+  t.strictSame(
+    entries.map(({ lamport, operations }) => [lamport, operations.length]),
+    [
+      [4, 1],
+      [8, 2],
+      [12, 0]
+    ]
+  )
+  t.strictSame(
+    entries.map(({ heads }) => heads.map(({ log, length }) => [log, length])),
+    [[[other, 1]], [[other, 2]], [[other, 3]]]
+  )
+  t.strictSame(
+    bench.rows.map(({ index, lamport, seen }) => [index, lamport, [...seen]]),
+    [
+      [0, 4, [[other, 1]]],
+      [
+        ...[1, 8],
+        [
+          [own, 1],
+          [other, 2]
+        ]
+      ],
+      [
+        ...[2, 12],
+        [
+          [own, 2],
+          [other, 3]
+        ]
+      ]
+    ]
+  )
+  t.same(
+    bench.rows.map(({ time }) => time),
+    entries.map(({ time }) => time)
+  )
+  await bench.committer.close()
+})
+
+t.test(`an entry is closed when it has ${ENTRY_OPERATIONS_TARGET} operations`, async t => {
+  const bench = new Bench()
+  for (let i = 0; i < ENTRY_OPERATIONS_TARGET * 2; i++) bench.add()
+  t.equal(bench.committer.closedLength, 1, 'full, and open until it is asked for more')
+  await bench.committer.commit()
+  await bench.check()
+  t.equal(bench.operationLog.length, 2)
+  await bench.committer.close()
 })

@@ -303,8 +303,8 @@ t.test('purge() leaves no row of the file behind', async t => {
   content.write(2, [block(1, 0, 100), inline], 5)
   content.write(2, [block(2, 2 * REGION_BYTES, 9000)], 6)
   content.purge(2, 7)
-  for (const { sec, sub, log, index } of content.supersededBefore(7, Infinity)) {
-    content.forgetSuperseded({ sec, sub, log, index })
+  for (const block of content.supersededBefore(7, Infinity)) {
+    content.forgetSuperseded(block)
   }
   tables.freeze()
   await tables.write()

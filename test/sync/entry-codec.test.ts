@@ -15,13 +15,13 @@ import {
   type EntryPlace
 } from '../../src/sync/entry-codec.ts'
 import { ENTRY_BYTES_MAX } from '../../src/sync/log.ts'
-import { RESERVED_TYPE_NUMBERS } from '../../src/sync/operation-codec.ts'
+import { ENTRY_OPERATIONS_MAX, RESERVED_TYPE_NUMBERS } from '../../src/sync/operation-codec.ts'
 import { ROOT_ID, ROOT_LOG, type Name, type Operation } from '../../src/sync/operation.ts'
 import { SyncError } from '../../src/sync/sync-error.ts'
 import { arbitraryEntry, LOGS, PLACE } from '../support/arbitrary-operation.ts'
 import { SeededRandom } from '../support/seeded-random.ts'
 
-const FUZZ_RUNS = 20_000
+const FUZZ_RUNS = Number(process.env['GROVE_FUZZ'] ?? 20_000)
 
 interface Golden {
   readonly accepted: readonly {
@@ -166,6 +166,10 @@ t.test('encodeEntry() refuses with a RangeError what could not be read again', a
       ...create,
       parent: { ...PLACE, index: PLACE.index + 1, number: 0 }
     }),
+    'a parent that can never be': of({
+      ...create,
+      parent: { log: LOGS[1] ?? LOGS[0], index: 2 ** 48, number: 0 }
+    }),
     'a second root': of({ ...create, parent: { ...ROOT_ID, number: 1 } }),
     '10^9 nanoseconds': of({ ...create, time: { sec: 0, nsec: 1e9 } }),
     'half a second': of({ ...create, time: { sec: 0.5, nsec: 0 } }),
@@ -203,6 +207,22 @@ t.test('encodeEntry() refuses with a RangeError what could not be read again', a
     'an entry over 8 MiB': of({ type: 'statement', bytes: new Uint8Array(ENTRY_BYTES_MAX) })
   }))
     t.throws(() => encodeEntry(entry, PLACE), RangeError, name)
+})
+
+t.test(`an entry has ${ENTRY_OPERATIONS_MAX} operations at most`, async t => {
+  const operation: Operation = { type: 'statement', bytes: Uint8Array.of(1) }
+  const builder = new EntryBuilder(PLACE)
+  for (let number = 0; number < ENTRY_OPERATIONS_MAX; number++) builder.add(operation)
+  t.throws(() => builder.add(operation), RangeError)
+  const bytes = builder.finish(headerOf())
+  t.equal(decodeEntry(bytes, PLACE).operations.length, ENTRY_OPERATIONS_MAX)
+  // The count takes three bytes; before the operations, each of 7 bytes, there is nothing else.
+  const at = bytes.length - 7 * ENTRY_OPERATIONS_MAX - 3
+  const one = bytes.subarray(bytes.length - 7)
+  const more = Uint8Array.from([...bytes, ...one])
+  t.same([...more.subarray(at, at + 3)], [0x80, 0x80, 0x01])
+  more[at] = 0x81
+  t.throws(() => decodeEntry(more, PLACE), { code: 'MALFORMED', message: /too many/ })
 })
 
 t.test('decodeEntry() refuses an entry over ENTRY_BYTES_MAX', async t => {

@@ -5,12 +5,10 @@ import t from 'tap'
 import {
   decodeInode,
   encodeInode,
-  sameId,
   type InodeKind,
   type InodeRecord
 } from '../../src/sync/inode-record.ts'
 import { LogNumbers } from '../../src/sync/log-numbers.ts'
-import { ROOT_ID } from '../../src/sync/operation.ts'
 import { SyncError } from '../../src/sync/sync-error.ts'
 import { arbitraryId, arbitraryName, arbitraryTime, LOGS } from '../support/arbitrary-operation.ts'
 
@@ -22,17 +20,49 @@ const KINDS: InodeKind[] = [
 ]
 
 const number = fc.oneof(fc.nat({ max: 300 }), fc.maxSafeNat())
-const link = fc.record({ id: arbitraryId, parent: number, name: arbitraryName })
+const link = fc.record(
+  {
+    ...{ id: arbitraryId, parent: number, name: arbitraryName },
+    isRevived: fc.constant<true>(true)
+  },
+  { requiredKeys: ['id', 'parent', 'name'] }
+)
+const family = fc.oneof(
+  fc.record({ number, last: arbitraryId, frontier: fc.constant([]) }),
+  fc.record({
+    ...{ number, last: fc.constant(undefined) },
+    frontier: fc.array(arbitraryId, { maxLength: 3 })
+  })
+)
+const place = fc.record({ parent: number, name: arbitraryName, by: arbitraryId })
+const directory = fc.record({
+  setBy: fc.record({
+    ...{ mode: arbitraryId, uid: arbitraryId, gid: arbitraryId },
+    ...{ atime: arbitraryId, mtime: arbitraryId, ctime: arbitraryId }
+  }),
+  namings: fc.array(arbitraryId, { maxLength: 3 }),
+  removal: fc.option(arbitraryId, { nil: undefined }),
+  place: fc.option(place, { nil: undefined })
+})
 
 const arbitraryRecord: fc.Arbitrary<InodeRecord> = fc
-  .record({
-    ...{ ino: number, id: arbitraryId, kind: fc.constantFrom(...KINDS) },
-    ...{ mode: fc.nat({ max: 0o7777 }), uid: number, gid: number, rdev: number },
-    ...{ size: number, allocated: number, version: arbitraryId },
-    ...{ atime: arbitraryTime, mtime: arbitraryTime, ctime: arbitraryTime },
-    ...{ links: fc.array(link, { maxLength: 4 }), children: number, subdirectories: number },
-    ...{ xattrs: number, target: fc.uint8Array({ maxLength: 300 }) }
-  })
+  .record(
+    {
+      ...{ ino: number, id: arbitraryId, kind: fc.constantFrom(...KINDS) },
+      ...{ mode: fc.nat({ max: 0o7777 }), uid: number, gid: number, rdev: number },
+      ...{ size: number, allocated: number, version: arbitraryId },
+      ...{ atime: arbitraryTime, mtime: arbitraryTime, ctime: arbitraryTime },
+      ...{ links: fc.array(link, { maxLength: 4 }), children: number, subdirectories: number },
+      ...{ xattrs: number, target: fc.uint8Array({ maxLength: 300 }), family, directory }
+    },
+    {
+      requiredKeys: [
+        ...(['ino', 'id', 'kind', 'mode', 'uid', 'gid', 'rdev', 'size', 'allocated'] as const),
+        ...(['version', 'atime', 'mtime', 'ctime', 'links', 'children'] as const),
+        ...(['subdirectories', 'xattrs', 'target'] as const)
+      ]
+    }
+  )
   .map(record => structuredClone(record))
 
 t.test('an inode comes back from its bytes', async () => {
@@ -81,13 +111,4 @@ t.test('an inode of a log without a number cannot be written or read', async t =
   const made = { ...record, id: { log, index: 1, number: 0 } }
   t.throws(() => encodeInode(made, new LogNumbers()), { code: 'MALFORMED' })
   t.throws(() => decodeInode(encodeInode(made, logs), new LogNumbers()), { code: 'DAMAGED' })
-})
-
-t.test('sameId() compares log, index and number', async t => {
-  const [log, other] = LOGS
-  const id = { log, index: 3, number: 4 }
-  t.ok(sameId(id, { ...id }))
-  t.notOk(sameId(id, { ...id, number: 5 }))
-  t.notOk(sameId(id, { ...id, index: 4 }))
-  t.notOk(sameId(id, { ...id, log: other ?? ROOT_ID.log }))
 })

@@ -58,6 +58,9 @@ t.test('a body that no version writes is MALFORMED', async t => {
   const exchange = (first: string, second: string) => `0101${first}0101${second}${TIME}`
   t.equal(read(7, exchange('010161', '010162')).type, 'exchange')
   t.equal(read(4, `010101${TIME}`).type, 'unlink')
+  const block = (index: string, end: string) => write(`0101000a00${index}${'ab'.repeat(32)}${end}`)
+  t.equal(read(8, block('ffffffffffff3f', 'f6ffff03')).type, 'write', 'the last bytes of a block')
+  t.equal(read(2, mkdir('0161').replace(/^01/, '0001ff7f')).type, 'mkdir')
   for (const [name, type, body] of [
     ['an empty name', 2, mkdir('00')],
     ['.', 2, mkdir('012e')],
@@ -78,6 +81,9 @@ t.test('a body that no version writes is MALFORMED', async t => {
     ['a piece of kind 4', 8, write('0104000a')],
     ['a piece beyond the size', 8, write('01030065')],
     ['a piece beyond 2^53', 8, write('0103ffffffffffffff0fffffffffffffff0f')],
+    ['a piece beyond any block', 8, block('05', 'f7ffff03')],
+    ['a block of index 2^48', 8, block('80808080808040', '00')],
+    ['an operation of number 16,384', 2, mkdir('0161').replace(/^01/, '0001808001')],
     ['an attribute that is unknown', 10, `010120${TIME}`],
     ['a value over the limit', 11, `01010161818004${'00'.repeat(XATTR_BYTES_MAX + 1)}${TIME}`],
     ['an empty statement', 13, ''],

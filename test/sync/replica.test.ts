@@ -5,7 +5,7 @@
  */
 import t from 'tap'
 import { O_RDWR, type Vfs } from '../../src/fs/vfs.ts'
-import { INDEX_FLUSH_SEC, INDEX_ROWS_MAX } from '../../src/sync/replica.ts'
+import { INDEX_FLUSH_SEC, INDEX_ROWS_MAX } from '../../src/sync/index-flusher.ts'
 import { SyncError } from '../../src/sync/sync-error.ts'
 import { sameBytes } from '../suites/vfs/vfs-case.ts'
 import { MemoryDrive } from '../support/memory-drive.ts'
@@ -190,7 +190,7 @@ t.test('the index is written while the drive is used, and not only at its end', 
   const session = new VfsSession(drive.vfs)
   for (let i = 0; i < INDEX_ROWS_MAX / 2; i++) session.mkdir(`d${i}`)
   await drive.replica.commit()
-  await new Promise(resolve => setImmediate(resolve))
+  for (let turn = 0; turn < 100; turn++) await new Promise(resolve => setImmediate(resolve))
   t.ok(rows() > before + INDEX_ROWS_MAX, 'and after many changes')
   await drive.close()
 })

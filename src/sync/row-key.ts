@@ -1,0 +1,34 @@
+/**
+ * Numbers as parts of row keys: byte strings (latin1) that sort as the numbers do.
+ *
+ * @module
+ */
+
+const NUMBER_BYTES = 6
+
+/** @returns a sub key that sorts as the number, which is below 2^48 */
+export function numberSub(number: number): string {
+  let sub = ''
+  for (let i = 0, rest = number; i < NUMBER_BYTES; i++) {
+    sub = String.fromCharCode(rest % 256) + sub
+    rest = Math.floor(rest / 256)
+  }
+  return sub
+}
+
+/** @returns the sub key of an operation among those of its index: log number, then number */
+export function operationSub(log: number, number: number): string {
+  return String.fromCharCode(
+    log >> 8,
+    log & 0xff,
+    (number >>> 24) & 0xff,
+    (number >>> 16) & 0xff,
+    (number >>> 8) & 0xff,
+    number & 0xff
+  )
+}
+
+/** @returns bytes as a string of one character each */
+export function latin1(bytes: Uint8Array): string {
+  return String.fromCharCode(...bytes)
+}

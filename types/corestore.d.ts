@@ -8,6 +8,10 @@ declare module 'corestore' {
     constructor(storage: HypercoreStorage, options?: { readonly active?: boolean })
     ready(): Promise<void>
     close(): Promise<void>
-    get(options: { readonly manifest: Manifest; readonly allowFork: false }): Hypercore
+    get(options: {
+      readonly manifest: Manifest
+      readonly allowFork: false
+      readonly inflightRange?: readonly [number, number]
+    }): Hypercore
   }
 }

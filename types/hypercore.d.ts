@@ -4,15 +4,24 @@ declare module 'hypercore' {
 
   /** What a log's key is the hash of. */
   export interface Manifest {
+    /** The version of its encoding. */
     readonly version: 2
+    /** How blocks are hashed. */
     readonly hash: 'blake2b'
+    /** Whether a quorum may sign less than the whole. */
     readonly allowPatch: boolean
+    /** How many signers must sign. */
     readonly quorum: number
+    /** Who signs. */
     readonly signers: readonly {
+      /** The kind of signature. */
       readonly signature: 'ed25519'
+      /** What tells these signatures from others by the same key, 32 bytes. */
       readonly namespace: Uint8Array
+      /** The signer's key, 32 bytes. */
       readonly publicKey: Uint8Array
     }[]
+    /** Anything. */
     readonly userData: Uint8Array
   }
 
@@ -23,23 +32,126 @@ declare module 'hypercore' {
     flush(): Promise<unknown>
   }
 
+  /** A peer of one core: the core's channel on one connection. */
+  export interface CorePeer {
+    /** The other end's network key. */
+    readonly remotePublicKey: Buffer
+    /** How long the core is there, as the peer says. */
+    readonly remoteLength: number
+    /** How many blocks from 0 on it has without a gap, as it says. */
+    readonly remoteContiguousLength: number
+    /** Which blocks it says that it has, as far as it was asked. */
+    readonly remoteBitfield: {
+      /** Whether it says that it has this one. */
+      get(index: number): boolean
+    }
+    /** Whether blocks may be sent to it unasked. */
+    readonly remoteAllowPush: boolean
+    /** Nothing is asked of it nor given to it while this is set. */
+    paused: boolean
+    /** The connection. */
+    readonly protomux: {
+      /** Whether it takes more without queueing it. */
+      readonly drained: boolean
+    }
+    /** Up to where proofs of the length were sent. */
+    pushedLength: number
+    /** It says which blocks it has. */
+    onrange: (range: { readonly start: number; readonly length: number }) => unknown
+    /** It says the same block by block. */
+    onbitfield: (page: { readonly start: number }) => unknown
+    /** Answers it. */
+    _handleRequest: (request: CoreUpgradeRequest) => Promise<void>
+    /** Sends a block unasked, with the proofs that it needs. */
+    push(index: number): Promise<void>
+  }
+
+  /** What a peer asks for. */
+  export interface CoreUpgradeRequest {
+    /** From which length on it wants the proof of a longer one. */
+    readonly upgrade: {
+      /** The length it has. */
+      readonly start: number
+    } | null
+  }
+
+  /** What a peer sent about a core. */
+  export interface CoreProof {
+    /** A block, if there is one. */
+    readonly block: {
+      /** Its number. */
+      readonly index: number
+      /** Its bytes. */
+      readonly value: Uint8Array | null
+    } | null
+    /** A new length, if there is one. */
+    readonly upgrade: {
+      /** From which length. */
+      readonly start: number
+      /** By how many blocks. */
+      readonly length: number
+    } | null
+  }
+
+  /** A request under way; hypercore's own. */
+  export type CoreRequest = object
+
+  /** The part of a core that talks to peers. */
+  export interface CoreReplicator {
+    readonly peers: readonly CorePeer[]
+    setAllowPush(allowPush: boolean): void
+    updateAll(): void
+    onconflict(): Promise<void>
+    /** Makes a block count as not asked for. */
+    _unmarkInflight(index: number): void
+  }
+
+  /** A range that is being downloaded. */
+  export interface CoreDownload {
+    destroy(): void
+  }
+
   export default class Hypercore {
     readonly key: Buffer
     readonly length: number
+    readonly contiguousLength: number
     readonly opened: boolean
     readonly core: {
       readonly state: { readonly storage: { write(): CoreTransaction } }
       readonly bitfield: { get(index: number): boolean }
+      readonly replicator: CoreReplicator
+      verify: (proof: CoreProof, from: CorePeer) => Promise<boolean>
+      _onconflict: () => Promise<void>
     }
     ready(): Promise<void>
     append(
       blocks: readonly Uint8Array[],
-      options: { readonly keyPair: KeyPair }
+      options: {
+        readonly keyPair: KeyPair
+        /** Appends nothing when the log would be longer than that. */
+        readonly maxLength: number
+        /** Called in the core's lock when the entries are written, before they are announced. */
+        readonly postappend: () => void
+      }
     ): Promise<{ readonly length: number }>
-    get(index: number, options: { readonly wait: false }): Promise<Buffer | null>
+    get(
+      index: number,
+      options:
+        | { readonly wait: false }
+        | { readonly timeout: number; readonly activeRequests: CoreRequest[] }
+    ): Promise<Buffer | null>
     has(index: number): Promise<boolean>
     clear(start: number, end: number): Promise<unknown>
+    download(range: { readonly start: number; readonly end: number }): CoreDownload
+    /** Whether channels to peers are kept open although nothing is asked for. */
+    setActive(active: boolean): void
+    replicate(stream: object): unknown
     close(): Promise<void>
+    on(event: 'append', listener: () => void): this
+    on(event: 'download', listener: (index: number, byteLength: number) => void): this
+    on(event: 'peer-add' | 'peer-remove', listener: (peer: CorePeer) => void): this
+    /** Gives up the requests that were or will be made with this list. */
+    static destroyRequests(activeRequests: CoreRequest[]): void
     /** The key of a log with this manifest. */
     static key(manifest: Manifest): Buffer
     /** The hash of the first `length` blocks, of what is stored; fails when it is not. */

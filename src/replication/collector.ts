@@ -80,9 +80,10 @@ export class Collector {
     if (this.#mustSweep) await this.#sweep()
     const { replica, clock, keepSec } = this.#parts
     const before = clock.now().sec - keepSec()
-    for (let found = BLOCKS_PER_STEP; found >= BLOCKS_PER_STEP && !this.#isClosed;) {
-      found = await replica.clearSuperseded(before, BLOCKS_PER_STEP)
-      this.#uncompacted += found
+    for (let rest = BLOCKS_PER_STEP; rest >= BLOCKS_PER_STEP && !this.#isClosed;) {
+      const { found, cleared } = await replica.clearSuperseded(before, BLOCKS_PER_STEP)
+      this.#uncompacted += cleared
+      rest = found
     }
     await this.#compactIfWorthIt()
   }

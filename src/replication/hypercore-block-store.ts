@@ -4,7 +4,7 @@
  * @module
  */
 import type { BlockStore } from '../sync/block-store.ts'
-import type { BlobReclaimer } from './blob-reclaimer.ts'
+import type { BlobReclaimer, MovableLog } from './blob-reclaimer.ts'
 import type { CoreSlot } from './core-slot.ts'
 import { HypercoreLog, type SyncHome } from './hypercore-log.ts'
 import type { SpaceGuard } from './space-guard.ts'
@@ -16,6 +16,8 @@ export interface BlockStoreHome {
   readonly guard: SpaceGuard
   /** Gives disk space back. */
   readonly reclaimer: BlobReclaimer
+  /** The logs of other devices of which blocks were cleared since the last call. */
+  readonly takeCleared: () => Promise<readonly MovableLog[]>
 }
 
 /** A handle of a block store; made by `LogHome.openBlockStore`. */
@@ -44,7 +46,8 @@ export class HypercoreBlockStore extends HypercoreLog implements BlockStore {
   compact(): Promise<void> {
     return this.whileOpen(async () => {
       try {
-        await this.#home.reclaimer.reclaim(this.slot)
+        const { reclaimer, takeCleared } = this.#home
+        for (const log of [this.slot, ...(await takeCleared())]) await reclaimer.reclaim(log)
       } catch (error) {
         throw toSyncError(error, 'a compaction')
       }

@@ -51,8 +51,9 @@ export interface EpochEvidence {
  * - `shorter`: a log is not as long as it was; its tail is lost.
  * - `power-lost`: the machine started anew and the last run did not end cleanly; the tail may
  *   be lost.
+ * - `outrun`: another device knows entries of a log that are not here; found out while running.
  */
-export type EpochReason = 'unmarked' | 'moved' | 'shorter' | 'power-lost'
+export type EpochReason = 'unmarked' | 'moved' | 'shorter' | 'power-lost' | 'outrun'
 
 /**
  * Decides whether this device must start new logs before it appends. A `kill -9` alone is no

@@ -1,5 +1,6 @@
 /**
- * The store of this device's logs: one corestore on one RocksDB in one directory.
+ * The store of this device's logs and of its copies of other devices' logs: one corestore on one
+ * RocksDB in one directory.
  *
  * All logs of a home share one write-ahead log. So what a loss of power leaves is a prefix of
  * what was appended, over all logs, and one {@link LogHome.sync} covers them all.
@@ -12,11 +13,23 @@ import Corestore from 'corestore'
 import HypercoreStorage, { type Database } from 'hypercore-storage'
 import { mkdir, readdir, rm, stat } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
+import type { Clock, Timer } from '../sync/clock.ts'
 import type { LogKey } from '../sync/log.ts'
 import { BlobReclaimer } from './blob-reclaimer.ts'
-import { CoreSlot, logSigner, type LogIdentity, type LogSigner } from './core-slot.ts'
+import {
+  type Core,
+  CoreSlot,
+  logManifest,
+  logSigner,
+  type LogIdentity,
+  type LogSigner,
+  type Manifest,
+  type RemoteLogIdentity
+} from './core-slot.ts'
 import { HypercoreBlockStore, type BlockStoreHome } from './hypercore-block-store.ts'
 import { HypercoreLog } from './hypercore-log.ts'
+import { FetchGauge, HypercoreRemoteBlocks, RemoteCore, RemoteLog } from './remote-core.ts'
+import { ReplicatedCore } from './replicated-core.ts'
 import { ReplicationError, type ReplicationErrorCode } from './replication-error.ts'
 import { SyncError } from '../sync/sync-error.ts'
 import { diskBytes, SpaceGuard, writeBufferBytes } from './space-guard.ts'
@@ -26,14 +39,46 @@ import { syncDirectory, syncFile, WalSync } from './wal-sync.ts'
 /** Blocks of 4 KiB and more go to files of their own kind, of this size. */
 export const BLOB_FILE_BYTES = 16 * 1024 * 1024
 
+/** How long each of the four steps of closing a home may take, in milliseconds. */
+export const CLOSE_STEP_MS_MAX = 5000
+
 /** The file that tells hypercore-storage that a directory was copied or moved, and its lock. */
 const DEVICE_FILE = 'CORESTORE'
 
 /** The folder of the database. */
 const DATABASE = 'db'
 
+/**
+ * How many blocks of a log are asked for at a time: at least so many, and more over a slow
+ * connection. Hypercore's own 16 are 320 entries a second over a round trip of 50 ms.
+ */
+const INFLIGHT: readonly [number, number] = [128, 512]
+
 /** The unit of `st_blocks`. */
 const STAT_BLOCK_BYTES = 512
+
+/** Who is told what happens to the logs of a home. */
+export interface ReplicationListener {
+  /**
+   * Entries or blocks of a log arrived, and can be read in this tick.
+   *
+   * @param index - which block; absent when only the length is news
+   */
+  onArrival(log: LogKey, index?: number): void
+  /** Two histories of a log were proven to exist; it is replicated no more. Told once. */
+  onFrozen(log: LogKey): void
+  /** A peer knew entries of a log of this device that were not appended here. Told once. */
+  onOutrun(log: LogKey): void
+  /** Something was refused because the disk is too full. */
+  onStarved(log: LogKey): void
+}
+
+const DEAF: ReplicationListener = {
+  onArrival: () => undefined,
+  onFrozen: () => undefined,
+  onOutrun: () => undefined,
+  onStarved: () => undefined
+}
 
 /** How to open a home. */
 export interface LogHomeOptions {
@@ -44,27 +89,38 @@ export interface LogHomeOptions {
    * another copy of the home may go on with the old ones.
    */
   readonly allowMoved?: boolean
+  /** Bounds how long {@link LogHome.close} takes; without it there is no limit. */
+  readonly clock?: Clock
 }
 
 /** The open store of this device's logs. */
 export class LogHome {
   readonly #directory: string
+  readonly #clock: Clock | undefined
   readonly #store: Corestore
   readonly #database: Database
   readonly #wal: WalSync
   readonly #blocks: BlockStoreHome
+  /** Told what happens to the logs; set it before a log is attached to a connection. */
+  listener: ReplicationListener = DEAF
+  /** Fetches that somebody waits for. */
+  readonly fetchGauge = new FetchGauge()
   readonly #slots = new Map<LogKey, Promise<CoreSlot>>()
+  readonly #remotes = new Map<LogKey, Promise<RemoteCore>>()
+  readonly #replicated = new Map<LogKey, ReplicatedCore>()
   #closing: Promise<void> | undefined
 
-  private constructor(directory: string, opened: OpenedStorage, store: Corestore) {
+  private constructor(directory: string, opened: OpenedStorage, store: Corestore, clock?: Clock) {
     const { rocks, db } = opened.storage
     this.#directory = directory
+    this.#clock = clock
     this.#store = store
     this.#database = db
     this.#wal = new WalSync(rocks.path, db)
     this.#blocks = {
       guard: new SpaceGuard(directory, opened.bufferBytes),
-      reclaimer: new BlobReclaimer(db)
+      reclaimer: new BlobReclaimer(db),
+      takeCleared: () => this.#takeCleared()
     }
   }
 
@@ -86,7 +142,7 @@ export class LogHome {
       await store.close().catch(() => undefined)
       throw openError(error)
     }
-    return new LogHome(directory, opened, store)
+    return new LogHome(directory, opened, store, options.clock)
   }
 
   /**
@@ -101,6 +157,44 @@ export class LogHome {
   /** Opens a content log; see {@link LogHome.openLog}. */
   async openBlockStore(identity: LogIdentity): Promise<HypercoreBlockStore> {
     return new HypercoreBlockStore(await this.#slot(identity), () => this.sync(), this.#blocks)
+  }
+
+  /**
+   * Opens the operation log of another device, empty if nothing of it has arrived. Opened twice
+   * it gives two handles of one log.
+   *
+   * @throws {SyncError} `DAMAGED`, `NO_SPACE`, `IO`, `CLOSED`
+   */
+  async openRemoteLog(identity: RemoteLogIdentity): Promise<RemoteLog> {
+    return new RemoteLog(await this.#remote(identity))
+  }
+
+  /** Opens the content log of another device; see {@link LogHome.openRemoteLog}. */
+  async openRemoteBlocks(identity: RemoteLogIdentity): Promise<HypercoreRemoteBlocks> {
+    return new HypercoreRemoteBlocks(await this.#remote(identity), this.fetchGauge)
+  }
+
+  /**
+   * The content log of an earlier epoch of this device as other devices keep it: what was lost
+   * here is fetched from them.
+   *
+   * @param identity - of a log that is not appended to any more
+   */
+  async openOwnBlocksElsewhere(identity: LogIdentity): Promise<HypercoreRemoteBlocks> {
+    const { key, core } = await this.#slot(identity)
+    const replicated = this.#replicated.get(key)
+    if (replicated === undefined) throw new RangeError('an open log has a replicating side')
+    return new HypercoreRemoteBlocks(new RemoteCore(core, replicated), this.fetchGauge)
+  }
+
+  /** The replicating side of a log that is open, of whichever device. */
+  replicated(key: LogKey): ReplicatedCore | undefined {
+    return this.#replicated.get(key)
+  }
+
+  /** Refuses content when the disk is nearly full. */
+  get guard(): SpaceGuard {
+    return this.#blocks.guard
   }
 
   /**
@@ -127,20 +221,59 @@ export class LogHome {
     return sizes.reduce((sum, size) => sum + size, 0)
   }
 
-  /** Waits for what is under way, closes every log and lets the directory go. Idempotent. */
+  /**
+   * Waits for what is under way, closes every log and lets the directory go. Idempotent.
+   *
+   * @throws {ReplicationError} `IO` when a step took longer than {@link CLOSE_STEP_MS_MAX} and was
+   *   waited for no more; the others were taken. That is no clean end, and the directory may be
+   *   let go only when the process ends
+   */
   async close(): Promise<void> {
     this.#closing ??= this.#close()
     await this.#closing
   }
 
+  /** What a peer asks for can leave a read open in RocksDB, which then waits for it for ever. */
   async #close(): Promise<void> {
-    await this.#wal.close()
+    const steps = [
+      () => this.#wal.close(),
+      () => this.#closeCores(),
+      // RocksDB would leave its memory to the write-ahead log, where one flipped bit costs all
+      // that follows it. It is no loss when the disk is too full: then the log has it.
+      () => this.#database.flush().catch(() => undefined),
+      () => this.#store.close()
+    ]
+    let isInTime = true
+    for (const step of steps) isInTime = (await this.#endsInTime(step())) && isInTime
+    if (!isInTime) throw new ReplicationError('IO', 'the home could not be closed in time')
+  }
+
+  async #closeCores(): Promise<void> {
     const slots = await Promise.allSettled(this.#slots.values())
-    for (const slot of slots) if (slot.status === 'fulfilled') await slot.value.close()
-    // RocksDB would leave its memory to the write-ahead log, where one flipped bit costs all
-    // that follows it. It is no loss when the disk is too full: then the log has it.
-    await this.#database.flush().catch(() => undefined)
-    await this.#store.close()
+    const remotes = await Promise.allSettled(this.#remotes.values())
+    for (const core of [...slots, ...remotes])
+      if (core.status === 'fulfilled') await core.value.close()
+  }
+
+  async #endsInTime(step: Promise<unknown>): Promise<boolean> {
+    let timer: Timer | undefined
+    const late = new Promise<boolean>(resolve => {
+      timer = this.#clock?.after(CLOSE_STEP_MS_MAX, () => resolve(false))
+    })
+    try {
+      return await Promise.race([step.then(() => true), late])
+    } finally {
+      timer?.cancel()
+    }
+  }
+
+  async #takeCleared(): Promise<RemoteCore[]> {
+    const cores: RemoteCore[] = []
+    for (const opening of this.#remotes.values()) {
+      const core = await opening.catch(() => undefined)
+      if (core?.takeCleared() === true) cores.push(core)
+    }
+    return cores
   }
 
   async #slot(identity: LogIdentity): Promise<CoreSlot> {
@@ -160,7 +293,49 @@ export class LogHome {
 
   async #openSlot(signer: LogSigner): Promise<CoreSlot> {
     const core = this.#store.get({ manifest: signer.manifest, allowFork: false })
-    return CoreSlot.open(core, signer)
+    const slot = await CoreSlot.open(core, signer)
+    slot.onOutrun = () => this.listener.onOutrun(signer.key)
+    this.#replicate(core, { key: signer.key, allowPush: false }, () => slot.freeze())
+    return slot
+  }
+
+  async #remote(identity: RemoteLogIdentity): Promise<RemoteCore> {
+    this.#throwIfClosed()
+    const { key, manifest } = logManifest(identity)
+    if (this.#slots.has(key)) throw new RangeError('a log of this device is no remote log')
+    const opened = this.#remotes.get(key) ?? this.#openRemote(key, manifest)
+    this.#remotes.set(key, opened)
+    try {
+      return await opened
+    } catch (error) {
+      this.#remotes.delete(key)
+      throw toSyncError(error, 'opening a log', 'DAMAGED')
+    }
+  }
+
+  async #openRemote(key: LogKey, manifest: Manifest): Promise<RemoteCore> {
+    const core = this.#store.get({ manifest, allowFork: false, inflightRange: INFLIGHT })
+    await core.ready()
+    return new RemoteCore(core, this.#replicate(core, { key, allowPush: true }))
+  }
+
+  #replicate(
+    core: Core,
+    options: { readonly key: LogKey; readonly allowPush: boolean },
+    freeze?: () => void
+  ): ReplicatedCore {
+    const replicated = new ReplicatedCore(core, {
+      ...options,
+      guard: this.#blocks.guard,
+      onArrival: index => this.listener.onArrival(options.key, index),
+      onStarved: () => this.listener.onStarved(options.key),
+      onFrozen: () => {
+        freeze?.()
+        this.listener.onFrozen(options.key)
+      }
+    })
+    this.#replicated.set(options.key, replicated)
+    return replicated
   }
 
   #throwIfClosed(): void {

@@ -12,8 +12,30 @@
  * - `DAMAGED`: the store's own records cannot be read; nothing was changed.
  * - `CLOSED`: the home was closed.
  * - `IO`: the disk refused for another reason; see `cause`.
+ * - `BAD_CODE`: a text that is no code of an invitation, or has a typing error.
+ * - `NEWER_FORMAT`: the code or the other device is of a newer grove.
+ * - `EXPIRED`: the invitation has expired.
+ * - `USED`: another device has used the invitation.
+ * - `NO_ANSWER`: nobody answered to the invitation before the deadline.
+ * - `REFUSED`: the device that invited cannot or may not take this one in.
+ * - `BAD_ANSWER`: what was handed over is not genuine; nothing of it was kept.
+ * - `INTERRUPTED`: whoever asked gave up.
  */
-export type ReplicationErrorCode = 'LOCKED' | 'MOVED' | 'NO_SPACE' | 'DAMAGED' | 'CLOSED' | 'IO'
+export type ReplicationErrorCode =
+  | 'LOCKED'
+  | 'MOVED'
+  | 'NO_SPACE'
+  | 'DAMAGED'
+  | 'CLOSED'
+  | 'IO'
+  | 'BAD_CODE'
+  | 'NEWER_FORMAT'
+  | 'EXPIRED'
+  | 'USED'
+  | 'NO_ANSWER'
+  | 'REFUSED'
+  | 'BAD_ANSWER'
+  | 'INTERRUPTED'
 
 /** An operating error of the homes of the hypercore family. */
 export class ReplicationError extends Error {

@@ -10,7 +10,13 @@ import { hashBlock } from '../../src/crypto/block-hash.ts'
 import { logSigner } from '../../src/replication/core-slot.ts'
 import { LogHome } from '../../src/replication/log-home.ts'
 import { bytes, rejectsWith } from '../suites/log-suite.ts'
+import { SystemClock } from '../../bin/system-clock.ts'
+import { cloneStore } from '../support/cut-wal.ts'
 import { identityOf, withDirectory } from '../support/hypercore-home.ts'
+import { MemoryFabric } from '../support/memory-peer-network.ts'
+import { ReplicatedDrive } from '../support/replicated-drive.ts'
+import { SeededRandom } from '../support/seeded-random.ts'
+import { until } from '../support/until.ts'
 
 /** Bytes that occur once on the disk: nothing in the store is compressed. */
 function entry(index: number, size: number): Buffer {
@@ -149,3 +155,49 @@ t.test('a block whose hash is known gives the tree hash of one whose hash is not
   t.equal(hashes.length, 2)
   t.same(hashes[0], hashes[1])
 })
+
+t.test('an append that a peer outruns in the middle appends nothing and is DIVERGED', async t => {
+  const drive = await ReplicatedDrive.make()
+  const deviceKeys = drive.newKeys()
+  drive.state('attest', deviceKeys, 'a')
+  const [whole, b] = [await drive.device('a', { deviceKeys }), await drive.device('b')]
+  await whole.contentLog.append([bytes('one'), bytes('two')], 0)
+  const directory = `${whole.directory}-copy`
+  await cloneStore(whole.directory, directory)
+  await whole.contentLog.append([bytes('three')], 2)
+  const fabric = new MemoryFabric({ clock: new SystemClock(), random: new SeededRandom(1) })
+  whole.connect(fabric.network(deviceKeys.network))
+  b.connect(fabric.network(b.options.deviceKeys.network))
+  const log = whole.contentLog.key
+  await until('three blocks', () => b.logHome.replicated(log)?.length === 3)
+  await b.pairOf(whole)?.contentLog.fetch(2, { deadlineMs: 10_000 })
+  await whole.close()
+
+  const late = await drive.device('a', { deviceKeys, directory })
+  const { guard } = late.logHome
+  const admit = guard.admit.bind(guard)
+  let isAppending = false
+  guard.admit = async size => {
+    if (size !== OWN_BYTES) return admit(size)
+    // The length was checked; what the peer knows comes before the core takes its lock.
+    isAppending = true
+    await until('the tail', () => late.contentLog.length === 3)
+  }
+  const appending = rejectsWith(
+    t,
+    'DIVERGED',
+    () => late.contentLog.append([new Uint8Array(OWN_BYTES)], 2),
+    'outrun'
+  )
+  await until('the check', () => isAppending)
+  late.connect(fabric.network(deviceKeys.network))
+  await appending
+  t.equal(late.contentLog.length, 3, 'the log of the peer, and nothing of ours')
+  t.equal(late.events.filter(event => event === 'outrun').length, 1)
+  await rejectsWith(t, 'DIVERGED', () => late.contentLog.append([bytes('x')], 3), 'and for good')
+  await late.close()
+  await b.close()
+})
+
+/** Tells the block that this device appends from whatever comes of a peer. */
+const OWN_BYTES = 12_345

@@ -4,9 +4,10 @@ import { execFile } from 'node:child_process'
 import { cp, readdir, readFile, rename, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import Corestore from 'corestore'
 import t from 'tap'
 import { logSigner } from '../../src/replication/core-slot.ts'
-import { LogHome } from '../../src/replication/log-home.ts'
+import { CLOSE_STEP_MS_MAX, LogHome } from '../../src/replication/log-home.ts'
 import {
   ReplicationError,
   type ReplicationErrorCode
@@ -15,6 +16,8 @@ import { bytes, rejectsWith, text } from '../suites/log-suite.ts'
 import { batchEnds } from '../support/cut-wal.ts'
 import { identityOf, withDirectory } from '../support/hypercore-home.ts'
 import { runChild } from '../support/run-child.ts'
+import { until } from '../support/until.ts'
+import { VirtualClock } from '../support/virtual-clock.ts'
 
 const child = new URL('log-home-child.ts', import.meta.url)
 
@@ -145,6 +148,25 @@ t.test('openLog() gives one log for one identity, whoever asks', async t =>
   )
 )
 
+t.test('openOwnBlocksElsewhere() is the same content log, read as that of another', async t =>
+  withDirectory(async directory =>
+    withHome(directory, async home => {
+      const { seed, userData } = identityOf('a')
+      const own = await home.openBlockStore({ seed, userData })
+      const elsewhere = await home.openOwnBlocksElsewhere({ seed, userData })
+      t.equal(elsewhere.key, own.key)
+      t.notOk(elsewhere.has(0))
+      await own.append([bytes('x')], 0)
+      t.ok(elsewhere.has(0))
+      t.equal(text(await elsewhere.get(0)), 'x')
+      await own.clear({ from: 0, to: 1 })
+      t.notOk(elsewhere.has(0))
+      const nobody = elsewhere.fetch(0, { deadlineMs: 1 })
+      await t.rejects(nobody, { code: 'UNREACHABLE' })
+    })
+  )
+)
+
 t.test('nothing in the home can sign for a log', async t =>
   withDirectory(async directory => {
     const identity = identityOf('secret')
@@ -181,6 +203,36 @@ t.test('sync() and openLog() after close() are CLOSED; close() is idempotent', a
     await rejectsWith(t, 'CLOSED', () => home.openLog(identityOf('b')), 'openLog')
     await rejectsWith(t, 'CLOSED', () => log.append([bytes('y')], 1), 'append')
     await rejectsWith(t, 'CLOSED', () => log.get(0), 'get')
+  })
+)
+
+t.test('close() ends although a step of it never does, and says so', async t =>
+  withDirectory(async directory => {
+    const clock = new VirtualClock()
+    const home = await LogHome.open({ directory, clock })
+    await (await home.openLog(identityOf('a'))).append([bytes('x')], 0)
+    const { prototype } = Corestore
+    const { close } = prototype
+    let stuck: Corestore | undefined
+    prototype.close = function never(this: Corestore) {
+      stuck = this
+      return new Promise<void>(() => undefined)
+    }
+    t.teardown(() => {
+      prototype.close = close
+    })
+    const closing = refusedAs('IO', () => home.close())
+    await until('the step that hangs', () => stuck !== undefined)
+    clock.advance(CLOSE_STEP_MS_MAX)
+    await closing
+    await refusedAs('IO', () => home.close())
+    t.equal(clock.pendingTimers, 0)
+    await close.call(stuck)
+    prototype.close = close
+    const again = await LogHome.open({ directory, clock })
+    t.equal((await again.openLog(identityOf('a'))).length, 1, 'nothing is lost')
+    await again.close()
+    t.equal(clock.pendingTimers, 0)
   })
 )
 

@@ -1,0 +1,238 @@
+/**
+ * A core as its peers see it: of this device or of another, attached to connections, downloaded
+ * and pushed.
+ *
+ * What arrives is verified by hypercore against the log's key before it is stored. Here is what
+ * hypercore leaves open: logs only grow (no core takes a fork), a proven conflict ends the
+ * replication of that log and nothing else, and nothing of a peer is stored when only the reserve
+ * of the disk is left.
+ *
+ * @module
+ */
+import type { LogKey } from '../sync/log.ts'
+import type { Core, CorePeer, CoreProof } from './core-slot.ts'
+import type { SpaceGuard } from './space-guard.ts'
+
+/** How long a log may be, in entries; what peers say beyond it is a lie that would take memory. */
+export const LOG_LENGTH_MAX = 2 ** 26
+
+/** What is counted for the proofs that come with a block, in bytes. */
+const PROOF_BYTES = 4096
+
+/** How a core takes part. */
+export interface ReplicatedCoreOptions {
+  /** The log's name. */
+  readonly key: LogKey
+  /** Whether peers may send blocks unasked. Never for a log of this device. */
+  readonly allowPush: boolean
+  /** Refuses what would use up the disk. */
+  readonly guard: SpaceGuard
+  /**
+   * Told when entries or blocks arrived, in the tick in which they can be read.
+   *
+   * @param index - which block; absent when only the length is news
+   */
+  readonly onArrival: (index?: number) => void
+  /** Told once, when two histories of this log were proven to exist. */
+  readonly onFrozen: () => void
+  /** Told when something was refused because the disk is too full. */
+  readonly onStarved: () => void
+}
+
+/** The replicating side of an open core. */
+export class ReplicatedCore {
+  /** The log's name. */
+  readonly key: LogKey
+  readonly #core: Core
+  readonly #options: ReplicatedCoreOptions
+  #isFollowed = false
+  #isFrozen = false
+
+  /** @param core - opened; borrowed */
+  constructor(core: Core, options: ReplicatedCoreOptions) {
+    this.key = options.key
+    this.#core = core
+    this.#options = options
+    core.core.replicator.setAllowPush(options.allowPush)
+    this.#guardSpace()
+    this.#containConflicts()
+    core.on('peer-add', peer => {
+      boundClaims(peer)
+      answerFromWhereAsked(peer)
+    })
+    core.on('append', () => options.onArrival())
+    core.on('download', index => options.onArrival(index))
+  }
+
+  /** How many entries the log has, as far as is known here; they need not be stored. */
+  get length(): number {
+    return this.#core.length
+  }
+
+  /** How many entries from 0 on are stored here without a gap. */
+  get contiguousLength(): number {
+    return this.#core.contiguousLength
+  }
+
+  /** Whether two histories of this log were seen. It is replicated no more. */
+  get isFrozen(): boolean {
+    return this.#isFrozen
+  }
+
+  /** Whether a block is stored here. */
+  has(index: number): boolean {
+    return this.#core.core.bitfield.get(index)
+  }
+
+  /**
+   * Offers the core on a connection whose other end may have it. Idempotent; ends with the
+   * connection.
+   *
+   * @param stream - the connection's secret stream
+   */
+  attach(stream: object): void {
+    if (this.#isFrozen) return
+    // Cores are opened passive, so that nothing offers them by itself. A channel with a passive core
+    // at both ends is closed at once, and what was appended while they were apart never asked for.
+    this.#core.setActive(true)
+    this.#core.replicate(stream)
+  }
+
+  /** Downloads every entry, those to come too. Idempotent. */
+  follow(): void {
+    if (this.#isFollowed || this.#isFrozen) return
+    this.#isFollowed = true
+    this.#core.download({ start: 0, end: -1 })
+  }
+
+  /** Takes blocks unasked from now on, or no more. */
+  setAllowPush(allowPush: boolean): void {
+    this.#core.core.replicator.setAllowPush(allowPush)
+  }
+
+  /**
+   * Sends entries to every peer that takes them unasked and whose connection is not full; the
+   * others ask for them in their own time.
+   *
+   * @param from - the first
+   * @param to - the one after the last
+   */
+  async push(from: number, to: number): Promise<void> {
+    if (this.#isFrozen) return
+    const peers = this.#core.core.replicator.peers.filter(isReady)
+    await Promise.all(peers.map(peer => pushTo(peer, from, to)))
+  }
+
+  /** Whether a connected peer says that it has a block. */
+  isOffered(index: number): boolean {
+    return this.#core.core.replicator.peers.some(peer => hasBlock(peer, index))
+  }
+
+  /** Whether any peer is connected that has the core. */
+  get hasPeers(): boolean {
+    return this.#core.core.replicator.peers.length > 0
+  }
+
+  /** Asks for the space before anything of a peer is stored; a peer that brings more waits. */
+  #guardSpace(): void {
+    const { core } = this.#core
+    const verify = core.verify.bind(core)
+    core.verify = async (proof, from) => {
+      if (isBeyondAnyLog(proof)) {
+        this.#unmark(proof)
+        throw new Error('a length of no log')
+      }
+      if (await this.#isAdmitted(proof)) {
+        if (await verify(proof, from).catch(rethrowAsForged)) return true
+      } else {
+        from.paused = true
+        this.#options.onStarved()
+      }
+      this.#unmark(proof)
+      return false
+    }
+  }
+
+  /** Hypercore takes a block that was pushed and not stored for one that is under way, for ever. */
+  #unmark({ block }: CoreProof): void {
+    if (block !== null) this.#core.core.replicator._unmarkInflight(block.index)
+  }
+
+  async #isAdmitted({ block }: CoreProof): Promise<boolean> {
+    return this.#options.guard.admit(PROOF_BYTES + (block?.value?.length ?? 0)).then(
+      () => true,
+      () => false
+    )
+  }
+
+  /**
+   * Hypercore closes every session of a core of which two histories exist. We keep what is here
+   * readable and only end its replication; the peers are given the proof first.
+   */
+  #containConflicts(): void {
+    const { core } = this.#core
+    core._onconflict = async () => {
+      this.#isFrozen = true
+      await core.replicator.onconflict()
+      this.#options.onFrozen()
+    }
+  }
+}
+
+/**
+ * Hypercore makes room for whatever a peer says that it has. What is thrown here ends the
+ * connection.
+ */
+function boundClaims(peer: CorePeer): void {
+  const onrange = peer.onrange.bind(peer)
+  peer.onrange = range => {
+    if (range.start + range.length > LOG_LENGTH_MAX) throw new Error('a range of no log')
+    return onrange(range)
+  }
+  const onbitfield = peer.onbitfield.bind(peer)
+  peer.onbitfield = page => {
+    if (page.start > LOG_LENGTH_MAX) throw new Error('a bitfield of no log')
+    return onbitfield(page)
+  }
+}
+
+function isBeyondAnyLog({ upgrade }: CoreProof): boolean {
+  return upgrade !== null && upgrade.start + upgrade.length > LOG_LENGTH_MAX
+}
+
+/**
+ * Some malformed proofs make hypercore throw a TypeError, which it takes for a mistake in this
+ * program and ends the process.
+ */
+function rethrowAsForged(error: unknown): never {
+  const isMistake = error instanceof TypeError || error instanceof RangeError
+  throw isMistake ? new Error('a proof is malformed', { cause: error }) : error
+}
+
+/**
+ * A peer that takes pushes is given the proof of a new length from where the last push ended, and
+ * from 0 after none: hypercore forgets to look at what the peer asks for, who then has no use for
+ * the answer and never asks again (seen in 11.37.1, whenever a log grew while the peer was away).
+ */
+function answerFromWhereAsked(peer: CorePeer): void {
+  const handle = peer._handleRequest.bind(peer)
+  peer._handleRequest = request => {
+    peer.pushedLength = Math.max(peer.pushedLength, request.upgrade?.start ?? 0)
+    return handle(request)
+  }
+}
+
+function isReady(peer: CorePeer): boolean {
+  return peer.remoteAllowPush && !peer.paused && peer.protomux.drained
+}
+
+async function pushTo(peer: CorePeer, from: number, to: number): Promise<void> {
+  for (let index = from; index < to && isReady(peer); index++) {
+    // A push that fails is no loss: the peer asks.
+    await peer.push(index).catch(() => undefined)
+  }
+}
+
+function hasBlock(peer: CorePeer, index: number): boolean {
+  return index < peer.remoteContiguousLength || peer.remoteBitfield.get(index)
+}

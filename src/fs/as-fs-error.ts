@@ -13,6 +13,9 @@ const CODES: Readonly<Record<SyncErrorCode, FsErrorCode>> = {
   NEWER_FORMAT: 'EIO',
   MALFORMED: 'EIO',
   DIVERGED: 'EIO',
+  UNREACHABLE: 'EHOSTUNREACH',
+  TIMED_OUT: 'ETIMEDOUT',
+  INTERRUPTED: 'EINTR',
   CLOSED: 'EIO',
   IO: 'EIO'
 }

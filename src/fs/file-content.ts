@@ -1,20 +1,25 @@
 /**
- * The bytes of files: reading, and gathering small writes into blocks.
+ * The bytes of files: gathering small writes into blocks, and sharing them.
  *
  * Writes to one file that follow one another gather in a run in memory. A run ends at a block
  * boundary of the file; when it is full, when another write does not touch it, at flush, or
  * {@link FLUSH_DELAY_MS} after it began, it becomes a block and a write operation. Reads see it
  * at once. A write that covers whole blocks goes around the run, without a copy.
  *
+ * Before operations of other devices are merged, every run is flushed: what programs wrote until
+ * then is based on what they saw, and what comes is not covered by it.
+ *
  * @module
  */
 import type { Clock, Timer, Timestamp } from '../sync/clock.ts'
 import type { InodeRecord } from '../sync/inode-record.ts'
-import type { Piece } from '../sync/operation.ts'
+import { ROOT_LOG, type LinkId, type Piece } from '../sync/operation.ts'
 import type { Replica } from '../sync/replica.ts'
 import type { Run } from '../sync/region.ts'
-import { SyncError } from '../sync/sync-error.ts'
-import type { MaybePromise } from './vfs.ts'
+import { ContentReader } from './content-reader.ts'
+import { isNameless } from './drive-attributes.ts'
+import type { OpenInodes } from './open-inodes.ts'
+import type { MaybePromise, WaitSignal } from './vfs.ts'
 
 /** Content of a file is cut into blocks at multiples of this many bytes. */
 export const BLOCK_BYTES = 128 * 1024
@@ -26,8 +31,6 @@ export const INLINE_WRITE_BYTES_MAX = 512
 export const FLUSH_DELAY_MS = 200
 /** So many files may gather written bytes at once; one more and all are flushed. */
 export const RUNS_MAX = 512
-/** How far a sequential reader is read ahead of, in bytes. */
-export const READ_AHEAD_BYTES = 1024 * 1024
 /** The most pieces of one operation. */
 export const PIECES_MAX = 512
 /** The most bytes copied by one call of {@link FileContent.copy}. */
@@ -35,7 +38,6 @@ export const COPY_BYTES_MAX = 256 * 1024 * 1024
 
 const RUN_BYTES_FIRST = 8192
 const INLINE_BYTES_MAX = 256 * 1024
-const ZEROS = new Uint8Array(BLOCK_BYTES)
 
 /** Bytes that were written and are not yet an operation. */
 interface WriteRun {
@@ -50,15 +52,21 @@ interface WriteRun {
 export class FileContent {
   readonly #replica: Replica
   readonly #clock: Clock
+  readonly #open: OpenInodes
+  readonly #reader: ContentReader
   readonly #runs = new Map<number, WriteRun>()
-  readonly #readEnds = new Map<number, number>()
-  readonly #holesChecked = new Set<number>()
   #timer: Timer | undefined
 
   /** @param parts - borrowed */
-  constructor(parts: { readonly replica: Replica; readonly clock: Clock }) {
+  constructor(parts: {
+    readonly replica: Replica
+    readonly clock: Clock
+    readonly open: OpenInodes
+  }) {
     this.#replica = parts.replica
     this.#clock = parts.clock
+    this.#open = parts.open
+    this.#reader = new ContentReader(parts.replica, ino => this.#runs.get(ino))
   }
 
   /** Bytes written that are not yet part of an operation. */
@@ -82,30 +90,23 @@ export class FileContent {
     }
   }
 
-  /**
-   * Reads.
-   *
-   * @param record - the inode
-   * @returns parts that follow one another, never changed afterwards; holes as zeros
-   * @throws {SyncError} `DAMAGED`, `MISSING`, `IO`
-   */
+  /** Reads, what is gathered included. See {@link ContentReader.read}. */
   read(
     record: InodeRecord,
-    range: { readonly offset: number; readonly length: number }
+    range: { readonly offset: number; readonly length: number },
+    signal?: WaitSignal
   ): MaybePromise<Uint8Array[]> {
-    const { size } = this.current(record)
-    const from = range.offset
-    const to = Math.min(from + range.length, size)
-    if (to <= from) return []
-    const isSequential = this.#readEnds.get(record.ino) === from
-    this.#readEnds.set(record.ino, to)
-    const parts = this.#parts(record.ino, from, to)
-    if (parts.some(part => isZeros(part))) this.#checkHoles(record)
-    if (isSequential) this.#readAhead(record.ino, to, Math.min(size, to + READ_AHEAD_BYTES))
-    if (!parts.some(part => part instanceof Promise)) return parts as Uint8Array[]
-    return Promise.all(parts).catch((error: unknown) =>
-      this.#readAgain(record.ino, { from, to }, error)
-    )
+    return this.#reader.read(this.current(record), range, signal)
+  }
+
+  /**
+   * Whether changes of an inode are recorded. A file that never had a name, or lost it here, has
+   * an identity of this device only, and changes of it are nobody else's business. Where another
+   * device took the name of a file that is open here, they bring it back.
+   */
+  isRecorded(record: InodeRecord): boolean {
+    if (!isNameless(record)) return true
+    return record.kind !== 'directory' && record.id.log !== ROOT_LOG
   }
 
   /** Writes. @param data - read during the call only */
@@ -162,13 +163,19 @@ export class FileContent {
   /** Forgets what was written to a file that is gone. */
   discard(ino: number): void {
     this.#runs.delete(ino)
-    this.#readEnds.delete(ino)
+    this.#reader.closed(ino)
   }
 
   /** The file is not open any more: forgets how it was read. */
   closed(ino: number): void {
-    this.#holesChecked.delete(ino)
-    this.#readEnds.delete(ino)
+    this.#reader.closed(ino)
+  }
+
+  /** Ends what goes on in the background. What was written must have been flushed. Idempotent. */
+  close(): void {
+    this.#timer?.cancel()
+    this.#timer = undefined
+    this.#reader.close()
   }
 
   /** Sets the size. */
@@ -176,10 +183,10 @@ export class FileContent {
     this.flush(ino)
     const record = this.#replica.index.inode(ino)
     const { id: inode, version: base } = record
-    const recorded = record.links.length > 0
+    const through = this.#throughOf(record)
     this.#replica.execute(
-      { type: 'truncate', inode, through: throughOf(record), base, size, time },
-      { recorded }
+      { type: 'truncate', inode, through, base, size, time },
+      { recorded: this.isRecorded(record) }
     )
   }
 
@@ -254,73 +261,6 @@ export class FileContent {
       : content.nextHole(ino, at.offset)
   }
 
-  #parts(ino: number, from: number, to: number): (Uint8Array | Promise<Uint8Array>)[] {
-    const parts: (Uint8Array | Promise<Uint8Array>)[] = []
-    let at = from
-    for (const segment of this.#segments(ino, from, to)) {
-      addZeros(parts, segment.offset - at)
-      parts.push(this.#bytesOf(ino, segment))
-      at = segment.offset + segment.length
-    }
-    addZeros(parts, to - at)
-    return parts
-  }
-
-  /** The runs of a range, with the part that gathers in memory laid over them as inline. */
-  #segments(ino: number, from: number, to: number): readonly Run[] {
-    const runs = this.#replica.index.content.runs(ino, { from, to })
-    const written = this.#runs.get(ino)
-    if (written === undefined) return runs
-    const offset = Math.max(from, written.start)
-    const end = Math.min(to, written.start + written.length)
-    if (end <= offset) return runs
-    const kept = runs.flatMap(run => outside(run, offset, end))
-    kept.push({ kind: 'inline', offset, length: end - offset })
-    return kept.sort((left, right) => left.offset - right.offset)
-  }
-
-  #bytesOf(ino: number, run: Run): Uint8Array | Promise<Uint8Array> {
-    const { offset, length } = run
-    if (run.kind === 'inline') {
-      const written = this.#runs.get(ino)
-      const within = written && offset >= written.start && offset < written.start + written.length
-      if (within)
-        return written.buffer.slice(offset - written.start, offset - written.start + length)
-      return this.#replica.index.content.inlineBytes(ino, { from: offset, to: offset + length })
-    }
-    const block = this.#replica.readBlock(run)
-    const cut = (bytes: Uint8Array): Uint8Array =>
-      bytes.subarray(run.blockOffset, run.blockOffset + length)
-    if (!(block instanceof Promise)) return cut(block)
-    const bytes = block.then(cut)
-    // Awaited with the other parts, unless finding one of those fails first.
-    bytes.catch(() => undefined)
-    return bytes
-  }
-
-  /** What reads as a hole may be a row of the index that is missing: once for each open file. */
-  #checkHoles(record: InodeRecord): void {
-    if (record.allocated === 0 || this.#holesChecked.has(record.ino)) return
-    this.#replica.index.checkAllocated(record)
-    this.#holesChecked.add(record.ino)
-  }
-
-  /** A block may be superseded and cleared between finding it and reading it: look once more. */
-  async #readAgain(
-    ino: number,
-    range: { from: number; to: number },
-    error: unknown
-  ): Promise<Uint8Array[]> {
-    if (!(error instanceof SyncError) || error.code !== 'MISSING') throw error
-    return Promise.all(this.#parts(ino, range.from, range.to))
-  }
-
-  #readAhead(ino: number, from: number, to: number): void {
-    for (const run of this.#replica.index.content.runs(ino, { from, to })) {
-      if (run.kind === 'block') this.#replica.prefetchBlock(run)
-    }
-  }
-
   #begin(ino: number, start: number, wanted: number, time: Timestamp): void {
     const limit = (Math.floor(start / BLOCK_BYTES) + 1) * BLOCK_BYTES
     const capacity = Math.min(limit - start, Math.max(RUN_BYTES_FIRST, wanted))
@@ -375,9 +315,14 @@ export class FileContent {
   #execute(ino: number, pieces: readonly Piece[], size: number, time: Timestamp): void {
     const record = this.#replica.index.inode(ino)
     const { id: inode, version: base } = record
-    const through = throughOf(record)
-    const recorded = record.links.length > 0
+    const through = this.#throughOf(record)
+    const recorded = this.isRecorded(record)
     this.#replica.execute({ type: 'write', inode, through, base, pieces, size, time }, { recorded })
+  }
+
+  /** Of a file that another device unlinked while it is open here: the name it comes back at. */
+  #throughOf(record: InodeRecord): LinkId {
+    return record.links[0]?.id ?? this.#open.throughOf(record.ino) ?? record.id
   }
 
   *#pieces(ino: number, runs: readonly Run[]): Iterable<Piece> {
@@ -388,30 +333,6 @@ export class FileContent {
 /** The link that a change of a file goes through: its first. One without a link is unrecorded. */
 export function throughOf(record: InodeRecord): InodeRecord['id'] {
   return record.links[0]?.id ?? record.id
-}
-
-/** Whether a part is of the zeros that stand for holes. */
-function isZeros(part: Uint8Array | Promise<Uint8Array>): boolean {
-  return part instanceof Uint8Array && part.buffer === ZEROS.buffer
-}
-
-function addZeros(parts: (Uint8Array | Promise<Uint8Array>)[], count: number): void {
-  for (let rest = count; rest > 0; rest -= BLOCK_BYTES)
-    parts.push(ZEROS.subarray(0, Math.min(rest, BLOCK_BYTES)))
-}
-
-/** The parts of a run that lie before `from` and after `to`. */
-function outside(run: Run, from: number, to: number): Run[] {
-  const end = run.offset + run.length
-  if (end <= from || run.offset >= to) return [run]
-  const parts: Run[] = []
-  if (run.offset < from) parts.push({ ...run, length: from - run.offset })
-  if (end > to) {
-    const skipped = to - run.offset
-    const rest = { ...run, offset: to, length: end - to }
-    parts.push(rest.kind === 'block' ? { ...rest, blockOffset: rest.blockOffset + skipped } : rest)
-  }
-  return parts
 }
 
 /** Fills the gaps between pieces with holes. */

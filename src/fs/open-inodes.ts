@@ -3,8 +3,9 @@
  *
  * @module
  */
+import type { LinkId } from '../sync/operation.ts'
 import { FsError } from './fs-error.ts'
-import type { DirectoryEntry, HandleId, InodeNumber } from './vfs.ts'
+import { ROOT_INODE, type DirectoryEntry, type HandleId, type InodeNumber } from './vfs.ts'
 
 /** How many files and directories may be open at once. */
 export const HANDLES_MAX = 1_048_576
@@ -35,6 +36,10 @@ export class OpenInodes {
   readonly #handleCounts = new Map<number, number>()
   readonly #remembered = new Map<number, number>()
   readonly #linkable = new Set<number>()
+  /** A link that an open file was last seen to have. */
+  readonly #throughs = new Map<number, LinkId>()
+  /** For directories shown as another, by that one: numbers that the kernel still uses. */
+  readonly #aliases = new Map<number, Set<InodeNumber>>()
   readonly #onUnused: (ino: number) => void
   #lastHandle = 0
 
@@ -53,6 +58,11 @@ export class OpenInodes {
     return this.#handleCounts.has(ino) || this.#remembered.has(ino)
   }
 
+  /** Whether what is remembered of an inode has to be kept true. */
+  isKnown(ino: number): ino is InodeNumber {
+    return ino === ROOT_INODE || this.isOpen(ino)
+  }
+
   /** Counts one more reference of the kernel. */
   remember(ino: number): void {
     this.#remembered.set(ino, (this.#remembered.get(ino) ?? 0) + 1)
@@ -69,9 +79,11 @@ export class OpenInodes {
     this.#checkUse(ino)
   }
 
-  /** Opens a file. @throws {FsError} EMFILE */
-  openFile(ino: InodeNumber, flags: number): HandleId {
-    return this.#add({ kind: 'file', ino, flags })
+  /** Opens a file. @param through - a link that it has, if any. @throws {FsError} EMFILE */
+  openFile(ino: InodeNumber, flags: number, through: LinkId | undefined): HandleId {
+    const handle = this.#add({ kind: 'file', ino, flags })
+    if (through !== undefined) this.#throughs.set(ino, through)
+    return handle
   }
 
   /** Opens a directory. @throws {FsError} EMFILE */
@@ -114,6 +126,30 @@ export class OpenInodes {
     return this.#linkable.delete(ino)
   }
 
+  /** Says what link a file has left, after this device removed another. */
+  setThrough(ino: number, left: LinkId): void {
+    if (this.#throughs.has(ino)) this.#throughs.set(ino, left)
+  }
+
+  /** A link that an open file had when it was last looked at. */
+  throughOf(ino: number): LinkId | undefined {
+    return this.#throughs.get(ino)
+  }
+
+  /** A directory that the kernel knows is shown as another from now on. */
+  addAlias(ino: InodeNumber, shown: number): void {
+    const aliases = this.#aliases.get(shown)
+    if (aliases === undefined) this.#aliases.set(shown, new Set([ino]))
+    else aliases.add(ino)
+  }
+
+  /** The numbers by which the kernel may know what is shown as `ino`. */
+  knownAs(ino: number): readonly InodeNumber[] {
+    const aliases = [...(this.#aliases.get(ino) ?? [])].filter(alias => this.isKnown(alias))
+    if (aliases.length === 0) this.#aliases.delete(ino)
+    return this.isKnown(ino) ? [ino, ...aliases] : aliases
+  }
+
   #add(open: FileHandle | DirectoryHandle): HandleId {
     if (this.#handles.size >= HANDLES_MAX) throw new FsError('EMFILE', 'open')
     const handle = ++this.#lastHandle as HandleId
@@ -125,6 +161,7 @@ export class OpenInodes {
   #checkUse(ino: number): void {
     if (this.isOpen(ino)) return
     this.#linkable.delete(ino)
+    this.#throughs.delete(ino)
     this.#onUnused(ino)
   }
 }

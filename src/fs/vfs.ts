@@ -98,6 +98,11 @@ export interface Attributes {
   readonly gid: number
   /** Device number of a device node, as the kernel encodes it. */
   readonly rdev: number
+  /**
+   * For how many seconds whoever asked may remember this; absent for until {@link Vfs.onChanged}
+   * says otherwise. `blocks` grows unannounced while content is fetched from other devices.
+   */
+  readonly validSec?: number
 }
 
 /** What setattr changes; an absent field stays. */
@@ -162,6 +167,32 @@ export interface FileSystemStatus {
   readonly inodesFree: number
 }
 
+/** A name that came to stand for something else. */
+export interface NameChange {
+  /** Where. */
+  readonly place: Place
+  /**
+   * - `appeared`: it was free.
+   * - `replaced`: what it stood for has gone from it, and another inode or none took its place.
+   * - `moved`: the same, and what it stood for is a directory that lives on elsewhere: programs
+   *   may be working in it.
+   */
+  readonly kind: 'appeared' | 'replaced' | 'moved'
+}
+
+/** What changed other than by the calls of whoever uses a {@link Vfs}. Sets without order. */
+export interface VfsChanges {
+  /** Names. */
+  readonly names: readonly NameChange[]
+  /** Inodes of which attributes changed, and no content. */
+  readonly attributes: ReadonlySet<InodeNumber>
+  /** Files of which content, and directories of which names changed; attributes too. */
+  readonly content: ReadonlySet<InodeNumber>
+}
+
+/** Gives the signal that ends waiting; only asked for by a call that waits for another device. */
+export type WaitSignal = () => AbortSignal
+
 /** A file or directory that was opened. */
 export interface Opened {
   /** Its handle, to be released. */
@@ -172,6 +203,14 @@ export interface Opened {
 
 /** The file system. */
 export interface Vfs {
+  /**
+   * Told of what changed other than by calls of this interface, in the tick in which it became
+   * visible: another device's changes were merged, or a change had effects on other names than
+   * the one it was about. Set by whoever remembers answers, such as a kernel. It hears only of
+   * inodes that are remembered or open, and of the root.
+   */
+  onChanged?: ((changes: VfsChanges) => void) | undefined
+
   /** Finds a name. `..` of the root is the root. @throws {FsError} ENOENT, ENOTDIR */
   lookup(place: Place): Attributes
 
@@ -233,13 +272,16 @@ export interface Vfs {
   /**
    * Reads up to `length` bytes; fewer only at the end of the file.
    *
+   * @param signal - ends waiting for another device; what the disk here answers is not ended
    * @returns parts that follow one another; only read, never changed afterwards. A part may be
    *   part of a larger buffer. An empty list is the end of the file.
-   * @throws {FsError} EBADF, EIO when a block is damaged
+   * @throws {FsError} EBADF, EIO when a block is damaged; of content that is not here
+   *   EHOSTUNREACH, ETIMEDOUT after the deadline or when too many reads wait, EINTR
    */
   read(
     handle: HandleId,
-    range: { readonly offset: number; readonly length: number }
+    range: { readonly offset: number; readonly length: number },
+    signal?: WaitSignal
   ): MaybePromise<readonly Uint8Array[]>
   /**
    * Writes all of `data` at `offset`, or at the end of the file if the handle was opened with

@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import t from 'tap'
+import { READ_AHEAD_BYTES } from '../../src/fs/content-reader.ts'
 import {
   BLOCK_BYTES,
   FileContent,
@@ -11,10 +12,10 @@ import {
   INLINE_FILE_BYTES_MAX,
   INLINE_WRITE_BYTES_MAX,
   PIECES_MAX,
-  READ_AHEAD_BYTES,
   RUNS_MAX,
   throughOf
 } from '../../src/fs/file-content.ts'
+import { OpenInodes } from '../../src/fs/open-inodes.ts'
 import type { InodeRecord } from '../../src/sync/inode-record.ts'
 import { ROOT_ID, type Name, type Piece, type WriteOperation } from '../../src/sync/operation.ts'
 import { SyncError } from '../../src/sync/sync-error.ts'
@@ -33,6 +34,10 @@ const SIZE_MAX = 3 * BLOCK_BYTES + 5000
 /** Where writes begin and end, more often than elsewhere. */
 const EDGES = [0, INLINE_WRITE_BYTES_MAX, INLINE_FILE_BYTES_MAX, BLOCK_BYTES, 2 * BLOCK_BYTES]
 
+function contentOf({ replica, clock }: MemoryDrive): FileContent {
+  return new FileContent({ replica, clock, open: new OpenInodes(() => undefined) })
+}
+
 /** Files of a drive, through a content of their own. */
 class Bench {
   readonly drive: MemoryDrive
@@ -43,7 +48,7 @@ class Bench {
     this.drive = drive
     this.recorded = new RecordedOperations(drive.operationKey)
     this.recorded.listenTo(drive.replica)
-    this.content = new FileContent({ replica: drive.replica, clock: drive.clock })
+    this.content = contentOf(drive)
   }
 
   static async create(): Promise<Bench> {
@@ -59,7 +64,7 @@ class Bench {
   }
 
   ino(name: string): number {
-    const row = this.drive.replica.index.names.get(ROOT_INO, name)
+    const row = this.drive.replica.index.lookup(ROOT_INO, name as Name)
     if (row === undefined) throw new Error(`no ${name}`)
     return row.ino
   }
@@ -92,7 +97,7 @@ class Bench {
     this.content.flushAll()
     await this.drive.reopen({ rebuild: true })
     this.recorded.listenTo(this.drive.replica)
-    this.content = new FileContent({ replica: this.drive.replica, clock: this.drive.clock })
+    this.content = contentOf(this.drive)
   }
 }
 

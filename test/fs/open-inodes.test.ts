@@ -2,7 +2,9 @@
 import assert from 'node:assert/strict'
 import t from 'tap'
 import { OpenInodes } from '../../src/fs/open-inodes.ts'
-import type { HandleId, InodeNumber } from '../../src/fs/vfs.ts'
+import { ROOT_INODE, type HandleId, type InodeNumber } from '../../src/fs/vfs.ts'
+import { logKey } from '../../src/sync/log.ts'
+import type { LinkId } from '../../src/sync/operation.ts'
 import { SeededRandom } from '../support/seeded-random.ts'
 
 const SEEDS = 30
@@ -32,7 +34,7 @@ class Uses {
     const wasUsed = this.#isUsed(ino)
     switch (random.integer(5)) {
       case 0:
-        return this.#add(this.open.openFile(ino, 2), ino, 'file')
+        return this.#add(this.open.openFile(ino, 2, undefined), ino, 'file')
       case 1:
         return this.#add(this.open.openDirectory(ino), ino, 'directory')
       case 2:
@@ -104,7 +106,7 @@ t.test('a file without a name may be given one once, and not after it was closed
   const open = new OpenInodes(() => undefined)
   const ino = 5 as InodeNumber
   t.notOk(open.takeLinkable(ino), 'nobody said it may')
-  const handle = open.openFile(ino, 2)
+  const handle = open.openFile(ino, 2, undefined)
   open.setLinkable(ino)
   t.ok(open.takeLinkable(ino))
   t.notOk(open.takeLinkable(ino), 'once')
@@ -123,4 +125,37 @@ t.test('what the kernel never knew is forgotten without harm', async t => {
   t.notOk(open.isOpen(9))
   open.remember(9)
   t.ok(open.isOpen(9), 'not minus three')
+})
+
+t.test('a file comes back at a link that it was seen to have last', async t => {
+  const open = new OpenInodes(() => undefined)
+  const [ino, log] = [5 as InodeNumber, logKey('a'.repeat(64))]
+  const [first, second] = [1, 2].map(index => ({ log, index, number: 0 })) as [LinkId, LinkId]
+  open.setThrough(ino, second)
+  t.equal(open.throughOf(ino), undefined, 'it is not open')
+  const handle = open.openFile(ino, 2, first)
+  t.equal(open.throughOf(ino), first)
+  open.setThrough(ino, second)
+  t.equal(open.throughOf(ino), second)
+  open.close(handle)
+  t.equal(open.throughOf(ino), undefined)
+})
+
+t.test('what is known: the root, what is open or remembered, and under which numbers', async t => {
+  const open = new OpenInodes(() => undefined)
+  const [shown, alias] = [5, 6] as [InodeNumber, InodeNumber]
+  t.ok(open.isKnown(ROOT_INODE))
+  t.notOk(open.isKnown(shown))
+  t.strictSame(open.knownAs(shown), [])
+  open.remember(alias)
+  open.addAlias(alias, shown)
+  open.addAlias(alias, shown)
+  t.strictSame(open.knownAs(shown), [alias])
+  const handle = open.openDirectory(shown)
+  t.strictSame(open.knownAs(shown), [shown, alias])
+  open.forget(alias, 1)
+  t.strictSame(open.knownAs(shown), [shown])
+  open.remember(alias)
+  t.strictSame(open.knownAs(shown), [shown], 'it was forgotten')
+  open.close(handle)
 })

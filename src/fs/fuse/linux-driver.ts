@@ -9,21 +9,26 @@
  */
 import { realpath, stat, writeFile } from 'node:fs/promises'
 import { constants, endianness } from 'node:os'
+import { setTimeout as setTimer } from 'node:timers'
 import { setTimeout } from 'node:timers/promises'
 import { clearDeadMount } from './clear-dead-mount.ts'
 import { loadFuseAddon, type FuseAddon, type FuseDevice } from './linux/fuse-device.ts'
 import { FuseNotifier, NOTIFICATIONS_BYTES_MAX, NOTIFICATIONS_MAX } from './linux/fuse-notifier.ts'
 import {
+  EPOCH_MINOR_MIN,
   REPLY_BUFFER_BYTES,
   REQUEST_BUFFER_BYTES,
   TRANSFER_BYTES_MAX
 } from './linux/fuse-protocol.ts'
+import { KernelCaches } from './linux/kernel-caches.ts'
 import { FuseReply } from './linux/fuse-reply.ts'
 import { FuseRequest } from './linux/fuse-request.ts'
 import { FuseSession } from './linux/fuse-session.ts'
 import { kernelMount, type KernelMount } from './linux/kernel-mount.ts'
 import { mountAt, readMountTable } from './mount-table.ts'
 import { MountError, type Mount, type MountOptions } from './mount.ts'
+import { FsError } from '../fs-error.ts'
+import { S_IFMT, S_IFREG, type InodeNumber, type Vfs } from '../vfs.ts'
 
 /** How long a turn of the event loop may be taken up by requests, in microseconds. */
 export const TURN_MICROSECONDS = 1000
@@ -76,6 +81,8 @@ class FuseMount implements LinuxMount {
   readonly directory: string
   readonly ended: Promise<void>
   readonly notifier: FuseNotifier
+  readonly #vfs: Vfs
+  readonly #caches: KernelCaches
   readonly #kernel: KernelMount
   readonly #device: FuseDevice
   readonly #session: FuseSession
@@ -94,6 +101,17 @@ class FuseMount implements LinuxMount {
     const limits = [TURN_MICROSECONDS, TURN_REQUESTS, SPIN_MICROSECONDS] as const
     this.#device = new addon.FuseDevice(kernel.fd, request, reply, turn, ...limits)
     this.notifier = new FuseNotifier(this.#device)
+    this.#vfs = options.vfs
+    this.#caches = new KernelCaches({
+      notifier: this.notifier,
+      sizeOf: ino => fileSize(options.vfs, ino),
+      isReading: ino => this.#session.isReading(ino),
+      hasEpochs: () => this.#session.minor >= EPOCH_MINOR_MIN,
+      after: (delayMs, callback) => {
+        const timer = setTimer(callback, delayMs).unref()
+        return { cancel: () => clearTimeout(timer) }
+      }
+    })
     let onEnd = (): void => undefined
     this.ended = new Promise<void>(resolve => (onEnd = resolve)).then(() => this.#end())
     this.#session = new FuseSession({
@@ -102,6 +120,7 @@ class FuseMount implements LinuxMount {
       request: new FuseRequest(request),
       reply: new FuseReply(reply),
       notifier: this.notifier,
+      onReadsAnswered: ino => this.#caches.readsAnswered(ino),
       report: options.report,
       onEnd
     })
@@ -121,6 +140,7 @@ class FuseMount implements LinuxMount {
         this.#device.startNotifier(NOTIFICATIONS_MAX, NOTIFICATIONS_BYTES_MAX),
         'starting the notify thread'
       )
+      this.#vfs.onChanged = changes => this.#caches.changed(changes)
       this.#deviceNumber = (await mountAt(this.directory))?.device
       if (this.#deviceNumber !== undefined) await raiseReadAhead(this.#deviceNumber)
     } catch (error) {
@@ -156,6 +176,8 @@ class FuseMount implements LinuxMount {
   /** The kernel has let go. A mount whose connection was aborted is still in the table. */
   async #end(): Promise<void> {
     this.#hasEnded = true
+    this.#vfs.onChanged = undefined
+    this.#caches.close()
     this.#device.close()
     try {
       const left = await mountAt(this.directory)
@@ -165,6 +187,17 @@ class FuseMount implements LinuxMount {
       this.#report(`${this.directory}: clearing the mount that has ended`, error)
     }
     await this.#kernel.close()
+  }
+}
+
+/** The size of a regular file; undefined of anything else and of what is gone. */
+function fileSize(vfs: Vfs, ino: InodeNumber): number | undefined {
+  try {
+    const { mode, size } = vfs.getattr(ino)
+    return (mode & S_IFMT) === S_IFREG ? size : undefined
+  } catch (error) {
+    if (error instanceof FsError) return undefined
+    throw error
   }
 }
 

@@ -4,7 +4,7 @@
  * @module
  */
 import { FsError } from '../../fs-error.ts'
-import type { Attributes, InodeNumber, Vfs } from '../../vfs.ts'
+import type { Attributes, DirectoryEntry, InodeNumber, Vfs } from '../../vfs.ts'
 import { OpenFlag, Opcode } from './fuse-protocol.ts'
 import {
   nothing,
@@ -45,13 +45,14 @@ function readdir({ vfs, request, reply }: OperationContext): number {
 /** Rows with attributes, so that a listing needs no lookups. */
 function readdirplus({ vfs, request, reply, grant }: OperationContext): number {
   const { handle, offset, limit } = listing(request, reply)
+  const { node } = request
   let used = 0
   let isFull = false
   vfs.readdir(handle, offset, entry => {
     const isDot = entry.name === '.' || entry.name === '..'
     const end = reply.directoryEntryPlus(used, limit, entry, () => {
       // Of these two the kernel takes neither attributes nor a lookup count.
-      const attributes = isDot ? undefined : attributesIfThere(vfs, entry.ino)
+      const attributes = isDot ? undefined : attributesIfThere(vfs, node, entry, offset > 0)
       if (attributes !== undefined) grant.remember(vfs, entry.ino)
       return attributes
     })
@@ -76,10 +77,20 @@ function listed(used: number, isFull: boolean): number {
   return used
 }
 
-/** The listing is older than we are: a row's inode may be gone. */
-function attributesIfThere(vfs: Vfs, ino: InodeNumber): Attributes | undefined {
+/**
+ * A listing that goes on is as old as its beginning: a row's inode may be gone, or its name stand
+ * for another by now, which the kernel was told of and must not unlearn from us.
+ */
+function attributesIfThere(
+  vfs: Vfs,
+  parent: InodeNumber,
+  { name, ino }: DirectoryEntry,
+  goesOn: boolean
+): Attributes | undefined {
   try {
-    return vfs.getattr(ino)
+    if (!goesOn) return vfs.getattr(ino)
+    const now = vfs.lookup({ parent, name })
+    return now.ino === ino ? now : undefined
   } catch (error) {
     if (error instanceof FsError) return undefined
     throw error

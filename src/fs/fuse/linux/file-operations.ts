@@ -103,8 +103,17 @@ function made(
 function read({ vfs, request, reply }: OperationContext): Answer {
   const { handle, offset, size } = request.read()
   const length = Math.min(size, TRANSFER_BYTES_MAX)
-  return whenKnown(vfs.read(handle, { offset, length }), parts => reply.data(parts, length), {
-    isInterruptible: true
+  let waiting: AbortController | undefined
+  const parts = vfs.read(handle, { offset, length }, () => {
+    waiting ??= new AbortController()
+    return waiting.signal
+  })
+  return whenKnown(parts, known => reply.data(known, length), {
+    // A read of the disk here is not given up: programs do not expect that of a file.
+    interrupt: () => {
+      waiting?.abort()
+      return waiting !== undefined
+    }
   })
 }
 

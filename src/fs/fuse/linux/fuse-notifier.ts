@@ -68,10 +68,12 @@ export class FuseNotifier {
    * first: invalidating alone leaves the old one to a local append, which then overwrites.
    */
   grew(ino: InodeNumber, size: number): boolean {
-    const message = new Message(NotifyCode.STORE, 24)
-    message.wide(0, ino)
-    message.wide(8, size)
-    return this.#send(message) && this.contentChanged(ino)
+    return this.#storeSize(ino, size) && this.contentChanged(ino)
+  }
+
+  /** The same while the file's pages may not be dropped yet: size and attributes only. */
+  grewUnread(ino: InodeNumber, size: number): boolean {
+    return this.#storeSize(ino, size) && this.attributesChanged(ino)
   }
 
   /** What a name stands for may have changed; who uses it, say as working directory, goes on. */
@@ -94,10 +96,23 @@ export class FuseNotifier {
     return this.#send(message)
   }
 
+  /** Any name may stand for something else. Only newer kernels know this message. */
+  everyNameChanged(): boolean {
+    return this.#send(new Message(NotifyCode.INC_EPOCH, 0))
+  }
+
   /** How the queue stands. */
   status(): NotifierStatus {
     const [queued = 0, sent = 0, missed = 0, failed = 0] = this.#queue.notifyStatus()
     return { queued, sent, missed, failed }
+  }
+
+  /** Stores no bytes at the end: a size that is not larger than the known one has no effect. */
+  #storeSize(ino: InodeNumber, size: number): boolean {
+    const message = new Message(NotifyCode.STORE, 24)
+    message.wide(0, ino)
+    message.wide(8, size)
+    return this.#send(message)
   }
 
   #invalidate(ino: InodeNumber, offset: number, length: number): boolean {

@@ -23,8 +23,11 @@ export type Handler = (context: OperationContext) => Answer
 
 /** An answer that has to wait. */
 export interface Later {
-  /** A request that the program gives up may be answered with EINTR: nothing was changed. */
-  readonly isInterruptible: boolean
+  /**
+   * The program gives up. Returns whether the request may be answered with EINTR now: only one
+   * that waits for another device and has changed nothing. Absent for one that never does.
+   */
+  readonly interrupt?: () => boolean
   /** Calls one of the two when it is known; `encode` makes the body. */
   readonly settle: (done: (encode: () => number) => void, failed: (error: unknown) => void) => void
 }
@@ -107,11 +110,11 @@ export class ReplyGrant {
 export function whenKnown<Value>(
   value: MaybePromise<Value>,
   encode: (value: Value) => number,
-  options = { isInterruptible: false }
+  options: Pick<Later, 'interrupt'> = {}
 ): Answer {
   if (!(value instanceof Promise)) return encode(value)
   return {
-    isInterruptible: options.isInterruptible,
+    ...options,
     settle: (done, failed) => {
       value.then(known => done(() => encode(known)), failed)
     }

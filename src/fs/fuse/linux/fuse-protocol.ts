@@ -93,7 +93,16 @@ export const Opcode = {
 export const OPCODES_MAX = 64
 
 /** Messages that we send of our own accord. */
-export const NotifyCode = { INVAL_INODE: 2, INVAL_ENTRY: 3, STORE: 4, DELETE: 6 } as const
+export const NotifyCode = {
+  INVAL_INODE: 2,
+  INVAL_ENTRY: 3,
+  STORE: 4,
+  DELETE: 6,
+  INC_EPOCH: 8
+} as const
+
+/** The first minor version with {@link NotifyCode.INC_EPOCH} (Linux 6.16). */
+export const EPOCH_MINOR_MIN = 44
 
 /** Flag of INVAL_ENTRY: the name is asked for again, what uses it goes on. */
 export const NOTIFY_EXPIRE_ONLY = 1

@@ -124,7 +124,7 @@ export class FuseReply {
 
   /** GETATTR, SETATTR. */
   attributes(attributes: Attributes): number {
-    this.#wide(BODY_WORD, CACHE_SECONDS)
+    this.#wide(BODY_WORD, attributes.validSec ?? CACHE_SECONDS)
     this.#words[BODY_WORD + 2] = 0
     this.#words[BODY_WORD + 3] = 0
     this.#attributesAt(BODY_WORD + 4, attributes)
@@ -262,7 +262,7 @@ export class FuseReply {
     // Inode numbers are never used again, so there are no generations.
     this.#wide(word + 2, 0)
     this.#wide(word + 4, CACHE_SECONDS)
-    this.#wide(word + 6, CACHE_SECONDS)
+    this.#wide(word + 6, attributes.validSec ?? CACHE_SECONDS)
     this.#words[word + 8] = 0
     this.#words[word + 9] = 0
     this.#attributesAt(word + 10, attributes)

@@ -7,7 +7,7 @@
  *   without an answer leaves a program in a sleep that not even `kill -9` ends.
  * - A message that is malformed is answered with EINVAL, one that we do not know with ENOSYS.
  * - A reply that the kernel no longer wants hands nothing over: see {@link ReplyGrant}.
- * - INTERRUPT answers a waiting read with EINTR; nothing else waits for others.
+ * - INTERRUPT answers a read that waits for another device with EINTR; nothing else does.
  *
  * @module
  */
@@ -15,7 +15,7 @@ import { constants } from 'node:os'
 import { FsError } from '../../fs-error.ts'
 import { errnoOf, type ReportFault } from '../errno.ts'
 import { MountError } from '../mount.ts'
-import type { Vfs } from '../../vfs.ts'
+import type { InodeNumber, Vfs } from '../../vfs.ts'
 import { DIRECTORY_OPERATIONS } from './directory-operations.ts'
 import { FILE_OPERATIONS } from './file-operations.ts'
 import { negotiate } from './fuse-negotiation.ts'
@@ -66,6 +66,8 @@ export interface FuseSessionOptions {
   readonly reply: FuseReply
   /** Tells the kernel of changes. */
   readonly notifier: FuseNotifier
+  /** Told when no read of a node waits any more. */
+  readonly onReadsAnswered: (node: InodeNumber) => void
   /** Told of faults. */
   readonly report: ReportFault
   /** Told once when the kernel has let go. */
@@ -73,8 +75,9 @@ export interface FuseSessionOptions {
 }
 
 interface Pending {
-  readonly opcode: number
-  readonly isInterruptible: boolean
+  readonly interrupt: (() => boolean) | undefined
+  /** Of a READ: the node, some of whose pages the kernel keeps locked until the answer. */
+  readonly reading: InodeNumber | undefined
 }
 
 const OPCODE_NAMES: readonly string[] = Object.entries(Opcode).reduce<string[]>(
@@ -94,7 +97,10 @@ export class FuseSession {
   readonly #handlers: (Handler | undefined)[]
   /** By the request's number. */
   readonly #pending = new Map<number, Pending>()
+  /** How many reads of a node wait. */
+  readonly #reads = new Map<InodeNumber, number>()
   readonly #counts = new Float64Array(OPCODES_MAX)
+  #minor = 0
   #onDrained: (() => void)[] = []
   #hasEnded = false
   #isReady: (error?: MountError) => void = () => undefined
@@ -120,9 +126,19 @@ export class FuseSession {
     this.#handlers[Opcode.NOTIFY_REPLY] = () => NO_REPLY
   }
 
+  /** The minor version of the protocol that was agreed on; 0 before that. */
+  get minor(): number {
+    return this.#minor
+  }
+
   /** How many requests wait for a promise. */
   get pendingCount(): number {
     return this.#pending.size
+  }
+
+  /** Whether a read of a node waits: telling the kernel to drop its pages would wait for it. */
+  isReading(node: InodeNumber): boolean {
+    return this.#reads.has(node)
   }
 
   /** How many requests of each kind there have been. */
@@ -184,6 +200,7 @@ export class FuseSession {
     }
     if (agreed === 'retry')
       return reply.init({ minor: 0, maxReadaheadBytes: 0, flags: 0, flags2: 0, maxBackground: 0 })
+    this.#minor = agreed.minor
     const body = reply.init(agreed)
     // The folder answers once this reply is out, which is before any promise goes on.
     this.#isReady()
@@ -198,34 +215,56 @@ export class FuseSession {
   }
 
   #wait(unique: number, opcode: number, later: Later): void {
-    this.#pending.set(unique, { opcode, isInterruptible: later.isInterruptible })
+    const reading = opcode === Opcode.READ ? this.#options.request.node : undefined
+    this.#pending.set(unique, { interrupt: later.interrupt, reading })
+    if (reading !== undefined) this.#reads.set(reading, (this.#reads.get(reading) ?? 0) + 1)
     later.settle(
       encode => {
-        if (!this.#settled(unique)) return
+        const waited = this.#settled(unique)
+        if (waited === undefined) return
         try {
           this.#succeed(unique, encode())
         } catch (error) {
           this.#failWith(unique, opcode, error)
         }
+        this.#answered(waited)
       },
       error => {
-        if (this.#settled(unique)) this.#failWith(unique, opcode, error)
+        const waited = this.#settled(unique)
+        if (waited === undefined) return
+        this.#failWith(unique, opcode, error)
+        this.#answered(waited)
       }
     )
   }
 
-  /** Takes a request off the table; false if it was interrupted or the mount has ended. */
-  #settled(unique: number): boolean {
-    const wasPending = this.#pending.delete(unique)
+  /** Takes a request off the table; undefined if it was interrupted or the mount has ended. */
+  #settled(unique: number): Pending | undefined {
+    const waited = this.#pending.get(unique)
+    this.#pending.delete(unique)
     if (this.#pending.size === 0) for (const resolve of this.#onDrained.splice(0)) resolve()
-    return wasPending
+    return waited
+  }
+
+  /** A request that had to wait has its answer: the kernel has let go of its pages. */
+  #answered({ reading }: Pending): void {
+    if (reading === undefined) return
+    const left = (this.#reads.get(reading) ?? 0) - 1
+    if (left > 0) {
+      this.#reads.set(reading, left)
+      return
+    }
+    this.#reads.delete(reading)
+    this.#options.onReadsAnswered(reading)
   }
 
   #interrupt(): number {
     const unique = this.#options.request.interrupt()
-    if (this.#pending.get(unique)?.isInterruptible === true) {
+    const waited = this.#pending.get(unique)
+    if (waited?.interrupt?.() === true) {
       this.#settled(unique)
       this.#fail(unique, errno.EINTR)
+      this.#answered(waited)
     }
     return NO_REPLY
   }
@@ -276,7 +315,9 @@ export class FuseSession {
     this.#hasEnded = true
     if (code !== errno.ENODEV) report(`FUSE: reading requests failed with errno ${code}`, undefined)
     this.#isReady(new MountError('FAILED', 'the kernel gave the mount up before it began'))
+    for (const { interrupt } of this.#pending.values()) interrupt?.()
     this.#pending.clear()
+    this.#reads.clear()
     for (const resolve of this.#onDrained.splice(0)) resolve()
     const release = async (): Promise<void> => {
       for (const handle of this.#open.directories) vfs.releasedir(handle)

@@ -10,7 +10,7 @@ import t from 'tap'
 import { Opcode } from '../../../../src/fs/fuse/linux/fuse-protocol.ts'
 import { PENDING_MAX } from '../../../../src/fs/fuse/linux/fuse-session.ts'
 import { FsError } from '../../../../src/fs/fs-error.ts'
-import type { Vfs } from '../../../../src/fs/vfs.ts'
+import type { InodeNumber, Vfs } from '../../../../src/fs/vfs.ts'
 import { Fields, FuseConversation, type SeenReply } from '../../../support/fuse-conversation.ts'
 import { MemoryVfs } from '../../../support/memory-vfs.ts'
 import { SeededRandom } from '../../../support/seeded-random.ts'
@@ -25,15 +25,27 @@ const memory = (): MemoryVfs => new MemoryVfs({ clock: new VirtualClock(), uid: 
 const readFields = (handle: number): Fields => new Fields().u64(handle, 0).u32(4096, 0, 0, 0, 0, 0)
 const initFields = new Fields().u32(7, 38, 131_072, 0)
 
-/** A file system whose reads wait until the test says how they end. */
-function waitingVfs(): { vfs: Vfs; ends: ((how: Error | Uint8Array) => void)[] } {
-  const ends: ((how: Error | Uint8Array) => void)[] = []
+interface WaitingVfs {
+  readonly vfs: Vfs
+  readonly ends: ((how: Error | Uint8Array) => void)[]
+  readonly signals: AbortSignal[]
+}
+
+/**
+ * A file system whose reads wait until the test says how they end: for another device, or for
+ * the disk here.
+ */
+function waitingVfs({ waitsForOthers = true } = {}): WaitingVfs {
+  const ends: WaitingVfs['ends'] = []
+  const signals: AbortSignal[] = []
   const vfs: Vfs = memory()
-  vfs.read = async () =>
-    new Promise((resolve, reject) =>
+  vfs.read = async (_handle, _range, signal) => {
+    if (waitsForOthers && signal) signals.push(signal())
+    return new Promise((resolve, reject) =>
       ends.push(how => (how instanceof Error ? reject(how) : resolve([how])))
     )
-  return { vfs, ends }
+  }
+  return { vfs, ends, signals }
 }
 
 const nextTick = async (): Promise<void> => new Promise(resolve => setImmediate(resolve))
@@ -112,16 +124,52 @@ t.test('requests that wait are answered in any order, each with its own', async 
 })
 
 t.test('INTERRUPT answers a waiting read with EINTR, once', async t => {
-  const { vfs, ends } = waitingVfs()
+  const { vfs, ends, signals } = waitingVfs()
   const conversation = new FuseConversation(vfs)
   const unique = conversation.send(Opcode.READ, 1, readFields(1))
+  t.strictSame(
+    signals.map(signal => signal.aborted),
+    [false]
+  )
   conversation.send(Opcode.INTERRUPT, 0, new Fields().u64(unique))
   t.equal(conversation.replyTo(unique)?.errno, EINTR)
+  t.ok(signals[0]?.aborted, 'and nobody is asked for the bytes any more')
   ends[0]?.(Buffer.from('late'))
   await nextTick()
   conversation.send(Opcode.INTERRUPT, 0, new Fields().u64(unique))
   t.strictSame(conversation.takeReplies(), [], 'neither the late bytes nor INTERRUPT is answered')
   t.equal(conversation.session.pendingCount, 0)
+})
+
+t.test('INTERRUPT leaves alone a read that waits for the disk here', async t => {
+  const { vfs, ends } = waitingVfs({ waitsForOthers: false })
+  const conversation = new FuseConversation(vfs)
+  const unique = conversation.send(Opcode.READ, 1, readFields(1))
+  conversation.send(Opcode.INTERRUPT, 0, new Fields().u64(unique))
+  t.equal(conversation.replyTo(unique), undefined)
+  ends[0]?.(Buffer.from('here'))
+  await nextTick()
+  t.equal(conversation.replyTo(unique)?.body.toString(), 'here')
+})
+
+t.test('a node is being read until the last of its reads is answered', async t => {
+  const { vfs, ends } = waitingVfs()
+  const conversation = new FuseConversation(vfs)
+  const { session, readsAnswered } = conversation
+  const node = 1 as InodeNumber
+  const [, second] = [1, 2].map(n => conversation.send(Opcode.READ, node, readFields(n)))
+  t.ok(session.isReading(node))
+  t.notOk(session.isReading(2 as InodeNumber))
+  ends[0]?.(Buffer.from('first'))
+  await nextTick()
+  t.ok(session.isReading(node), 'one is left')
+  t.strictSame(readsAnswered, [])
+  conversation.send(Opcode.INTERRUPT, 0, new Fields().u64(second ?? 0))
+  t.notOk(session.isReading(node))
+  t.strictSame(readsAnswered, [node])
+  ends[1]?.(Buffer.from('late'))
+  await nextTick()
+  t.strictSame(readsAnswered, [node], 'once')
 })
 
 t.test('INTERRUPT leaves alone what may have changed something', async t => {
@@ -168,6 +216,14 @@ t.test('the end releases what the kernel held open', async t => {
   t.ok(conversation.hasEnded)
   t.equal(vfs.handleCount, 0)
   t.strictSame(conversation.reports, [])
+})
+
+t.test('the end gives up what waits for other devices', async t => {
+  const { vfs, signals } = waitingVfs()
+  const conversation = new FuseConversation(vfs)
+  conversation.send(Opcode.READ, 1, readFields(1))
+  conversation.end(ENODEV)
+  t.ok(signals[0]?.aborted)
 })
 
 t.test('an end before INIT is not ready', async t => {

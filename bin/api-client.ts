@@ -5,16 +5,28 @@
  */
 import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { createInterface } from 'node:readline'
-import type {
-  ApiError,
-  DaemonStatus,
-  MountRequest,
-  MountedStatus,
-  SettingRequest,
-  StopAnswer,
-  UnmountAnswer,
-  UnmountRequest,
-  VerifyLine
+import {
+  ERROR_TRAILER,
+  type ApiError,
+  type CatRequest,
+  type ConflictsAnswer,
+  type DaemonStatus,
+  type DevicesAnswer,
+  type InviteAnswer,
+  type InviteRequest,
+  type MountRequest,
+  type MountedStatus,
+  type ResolveAnswer,
+  type ResolveRequest,
+  type SettingRequest,
+  type StopAnswer,
+  type SyncLine,
+  type SyncRequest,
+  type UnmountAnswer,
+  type UnmountRequest,
+  type VerifyLine,
+  type VersionsAnswer,
+  type VersionsRequest
 } from './api.ts'
 import { GroveError } from './grove-error.ts'
 import type { Home } from './home.ts'
@@ -56,6 +68,20 @@ export class ApiClient {
     }
   }
 
+  /**
+   * Finds the daemon of a home, which must be running.
+   *
+   * @throws {GroveError} `NOT_RUNNING`, `NO_ANSWER`
+   */
+  static async require(home: Home, signal: AbortSignal): Promise<ApiClient> {
+    const client = await ApiClient.find(home, signal)
+    if (client !== undefined) return client
+    throw new GroveError(
+      'NOT_RUNNING',
+      'no daemon is running for this home; run `grove mount` first'
+    )
+  }
+
   /** `GET /v1/status` */
   async status(): Promise<DaemonStatus> {
     return (await this.#ask('GET', '/v1/status')) as DaemonStatus
@@ -81,15 +107,68 @@ export class ApiClient {
     return (await this.#ask('POST', '/v1/stop')) as StopAnswer
   }
 
+  /** `POST /v1/invite` */
+  async invite(request: InviteRequest): Promise<InviteAnswer> {
+    return (await this.#ask('POST', '/v1/invite', request)) as InviteAnswer
+  }
+
+  /** `GET /v1/devices` */
+  async devices(): Promise<DevicesAnswer> {
+    return (await this.#ask('GET', '/v1/devices')) as DevicesAnswer
+  }
+
+  /** `GET /v1/conflicts` */
+  async conflicts(): Promise<ConflictsAnswer> {
+    return (await this.#ask('GET', '/v1/conflicts')) as ConflictsAnswer
+  }
+
+  /** `POST /v1/resolve` */
+  async resolve(request: ResolveRequest): Promise<ResolveAnswer> {
+    return (await this.#ask('POST', '/v1/resolve', request)) as ResolveAnswer
+  }
+
+  /** `POST /v1/versions` */
+  async versions(request: VersionsRequest): Promise<VersionsAnswer> {
+    return (await this.#ask('POST', '/v1/versions', request)) as VersionsAnswer
+  }
+
+  /** `POST /v1/cat` @throws {GroveError} also in the middle, when the rest cannot be read */
+  async *cat(request: CatRequest): AsyncGenerator<Uint8Array> {
+    const response = await this.#send({ method: 'POST', path: '/v1/cat', body: request })
+    if (response.statusCode !== 200) throw refusal(await readAnswer(response))
+    try {
+      yield* response as AsyncIterable<Uint8Array>
+    } catch (error) {
+      throw noAnswer(error)
+    }
+    const error = response.trailers[ERROR_TRAILER]
+    if (error === undefined) return
+    throw refusal({ error: JSON.parse(decodeURIComponent(error)) as unknown })
+  }
+
   /** `POST /v1/verify` @throws {GroveError} also `NO_ANSWER` when the answer breaks off */
   async *verify(): AsyncGenerator<Exclude<VerifyLine, { readonly kind: 'error' }>> {
-    const response = await this.#send({ method: 'POST', path: '/v1/verify' })
+    yield* this.#lines<VerifyLine>('/v1/verify')
+  }
+
+  /** `POST /v1/sync` @throws {GroveError} also `NO_ANSWER` when the answer breaks off */
+  async *catchUp(
+    request: SyncRequest
+  ): AsyncGenerator<Exclude<SyncLine, { readonly kind: 'error' }>> {
+    yield* this.#lines<SyncLine>('/v1/sync', request)
+  }
+
+  async *#lines<Line extends VerifyLine | SyncLine>(
+    path: string,
+    body?: object
+  ): AsyncGenerator<Exclude<Line, { readonly kind: 'error' }>> {
+    const response = await this.#send({ method: 'POST', path, ...(body && { body }) })
     if (response.statusCode !== 200) throw refusal(await readAnswer(response))
     const lines = createInterface({ input: response, crlfDelay: Number.POSITIVE_INFINITY })
     for await (const text of lines) {
-      const line = JSON.parse(text) as VerifyLine
+      const line = JSON.parse(text) as Line
       if (line.kind === 'error') throw new GroveError(line.error.code, line.error.message)
-      yield line
+      yield line as Exclude<Line, { readonly kind: 'error' }>
       if (line.kind === 'end') return
     }
     throw new GroveError('NO_ANSWER', 'the daemon ended before it was done; see its log')

@@ -6,11 +6,21 @@
 import { isAbsolute } from 'node:path'
 import {
   DRIVER_CHOICES,
+  INVITATION_MINUTES_MAX,
+  KEEP_CHOICES,
+  type CatRequest,
+  type InviteRequest,
   type MountRequest,
+  type ResolveRequest,
   type SettingRequest,
-  type UnmountRequest
+  type SyncRequest,
+  type UnmountRequest,
+  type VersionsRequest
 } from './api.ts'
 import { GroveError } from './grove-error.ts'
+
+/** The longest name of a version that is looked at, in characters. */
+export const VERSION_LENGTH_MAX = 200
 
 /** @throws {GroveError} `USAGE` */
 export function parseMountRequest(body: string): MountRequest {
@@ -18,7 +28,7 @@ export function parseMountRequest(body: string): MountRequest {
   const driver = DRIVER_CHOICES.find(choice => choice === value['driver'])
   if (driver === undefined) throw malformed('driver')
   return {
-    directory: absolutePath(value['directory']),
+    directory: absolutePath(value['directory'], 'directory'),
     driver,
     readOnly: flag(value, 'readOnly'),
     allowOther: flag(value, 'allowOther')
@@ -30,7 +40,7 @@ export function parseUnmountRequest(body: string): UnmountRequest {
   const value = parseObject(body)
   const lazy = flag(value, 'lazy')
   if (value['directory'] === undefined) return { lazy }
-  return { lazy, directory: absolutePath(value['directory']) }
+  return { lazy, directory: absolutePath(value['directory'], 'directory') }
 }
 
 /** @throws {GroveError} `USAGE` */
@@ -38,6 +48,39 @@ export function parseSettingRequest(body: string): SettingRequest {
   const { name, value } = parseObject(body)
   if (typeof name !== 'string' || typeof value !== 'string') throw malformed('setting')
   return { name, value }
+}
+
+/** @throws {GroveError} `USAGE` */
+export function parseInviteRequest(body: string): InviteRequest {
+  const { minutes } = parseObject(body)
+  if (typeof minutes === 'number' && Number.isInteger(minutes))
+    if (minutes >= 1 && minutes <= INVITATION_MINUTES_MAX) return { minutes }
+  throw malformed('minutes')
+}
+
+/** @throws {GroveError} `USAGE` */
+export function parseResolveRequest(body: string): ResolveRequest {
+  const value = parseObject(body)
+  const keep = KEEP_CHOICES.find(choice => choice === value['keep'])
+  if (keep === undefined) throw malformed('keep')
+  return { path: absolutePath(value['path'], 'path'), keep }
+}
+
+/** @throws {GroveError} `USAGE` */
+export function parseVersionsRequest(body: string): VersionsRequest {
+  return { path: absolutePath(parseObject(body)['path'], 'path') }
+}
+
+/** @throws {GroveError} `USAGE` */
+export function parseCatRequest(body: string): CatRequest {
+  const { path, version } = parseObject(body)
+  if (typeof version !== 'string' || version.length > VERSION_LENGTH_MAX) throw malformed('version')
+  return { path: absolutePath(path, 'path'), version }
+}
+
+/** @throws {GroveError} `USAGE` */
+export function parseSyncRequest(body: string): SyncRequest {
+  return { wait: flag(parseObject(body), 'wait') }
 }
 
 function parseObject(body: string): Readonly<Record<string, unknown>> {
@@ -51,9 +94,9 @@ function parseObject(body: string): Readonly<Record<string, unknown>> {
   return value as Record<string, unknown>
 }
 
-function absolutePath(value: unknown): string {
+function absolutePath(value: unknown, name: string): string {
   if (typeof value === 'string' && isAbsolute(value) && !value.includes('\0')) return value
-  throw malformed('directory')
+  throw malformed(name)
 }
 
 function flag(value: Readonly<Record<string, unknown>>, name: string): boolean {

@@ -5,20 +5,40 @@
  */
 import { chmod, unlink } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import { REQUEST_BYTES_MAX } from './api.ts'
+import { ERROR_TRAILER, REQUEST_BYTES_MAX } from './api.ts'
 import { FILE_MODE } from './atomic-file.ts'
 import type {
   ApiError,
+  CatRequest,
+  ConflictsAnswer,
   DaemonStatus,
+  DevicesAnswer,
+  InviteAnswer,
+  InviteRequest,
   MountRequest,
   MountedStatus,
+  ResolveAnswer,
+  ResolveRequest,
   SettingRequest,
   StopAnswer,
+  SyncLine,
+  SyncRequest,
   UnmountAnswer,
   UnmountRequest,
-  VerifyLine
+  VerifyLine,
+  VersionsAnswer,
+  VersionsRequest
 } from './api.ts'
-import { parseMountRequest, parseSettingRequest, parseUnmountRequest } from './api-request.ts'
+import {
+  parseCatRequest,
+  parseInviteRequest,
+  parseMountRequest,
+  parseResolveRequest,
+  parseSettingRequest,
+  parseSyncRequest,
+  parseUnmountRequest,
+  parseVersionsRequest
+} from './api-request.ts'
 import { explainError } from './explain-error.ts'
 import { GroveError } from './grove-error.ts'
 
@@ -37,6 +57,20 @@ export interface ApiHandler {
   verify(signal: AbortSignal): AsyncIterable<VerifyLine>
   /** Changes a setting. */
   changeSetting(request: SettingRequest): Promise<object>
+  /** Makes an invitation. */
+  invite(request: InviteRequest): Promise<InviteAnswer>
+  /** Lists the devices of the drive. */
+  devices(): Promise<DevicesAnswer>
+  /** Lists conflict copies. */
+  conflicts(): Promise<ConflictsAnswer>
+  /** Ends a conflict. */
+  resolve(request: ResolveRequest): Promise<ResolveAnswer>
+  /** Lists the versions of a file. */
+  versions(request: VersionsRequest): Promise<VersionsAnswer>
+  /** Reads a version of a file; ends early when the client goes away. */
+  cat(request: CatRequest, signal: AbortSignal): AsyncIterable<Uint8Array>
+  /** Says what is not here yet; ends early when the client goes away. */
+  catchUp(request: SyncRequest, signal: AbortSignal): AsyncIterable<SyncLine>
   /** Makes everything safe; the process ends once the answer has been sent. */
   stop(): Promise<StopAnswer>
 }
@@ -88,12 +122,39 @@ async function answer(
   try {
     const body = await readBody(request)
     const route = `${request.method ?? ''} ${request.url ?? ''}`
-    if (route === 'POST /v1/verify') return await answerLines(handler, response)
-    sendJson(response, { status: 200, body: await dispatch(handler, route, body) })
+    await answerRoute(handler, { route, body, response })
   } catch (error) {
     if (response.headersSent) throw error
     const { status, body } = refusal(error)
     sendJson(response, { status, body })
+  }
+}
+
+/** What was asked, and where the answer goes. */
+interface Asked {
+  readonly route: string
+  readonly body: string
+  readonly response: ServerResponse
+}
+
+/** Answers that come in pieces first: they end when the client goes away. */
+async function answerRoute(handler: ApiHandler, asked: Asked): Promise<void> {
+  const { route, body, response } = asked
+  const gone = new AbortController()
+  response.once('close', () => gone.abort())
+  switch (route) {
+    case 'POST /v1/verify':
+      return answerLines(response, gone.signal, handler.verify(gone.signal))
+    case 'POST /v1/sync':
+      return answerLines(
+        response,
+        gone.signal,
+        handler.catchUp(parseSyncRequest(body), gone.signal)
+      )
+    case 'POST /v1/cat':
+      return answerBytes(response, gone.signal, handler.cat(parseCatRequest(body), gone.signal))
+    default:
+      return sendJson(response, { status: 200, body: await dispatch(handler, route, body) })
   }
 }
 
@@ -107,6 +168,16 @@ async function dispatch(handler: ApiHandler, route: string, body: string): Promi
       return handler.unmount(parseUnmountRequest(body))
     case 'POST /v1/setting':
       return handler.changeSetting(parseSettingRequest(body))
+    case 'POST /v1/invite':
+      return handler.invite(parseInviteRequest(body))
+    case 'GET /v1/devices':
+      return handler.devices()
+    case 'GET /v1/conflicts':
+      return handler.conflicts()
+    case 'POST /v1/resolve':
+      return handler.resolve(parseResolveRequest(body))
+    case 'POST /v1/versions':
+      return handler.versions(parseVersionsRequest(body))
     case 'POST /v1/stop':
       return handler.stop()
     default:
@@ -114,31 +185,65 @@ async function dispatch(handler: ApiHandler, route: string, body: string): Promi
   }
 }
 
-async function answerLines(handler: ApiHandler, response: ServerResponse): Promise<void> {
-  const gone = new AbortController()
-  response.once('close', () => gone.abort())
+async function answerLines(
+  response: ServerResponse,
+  gone: AbortSignal,
+  lines: AsyncIterable<VerifyLine | SyncLine>
+): Promise<void> {
   response.writeHead(200, { 'content-type': 'application/x-ndjson' })
   try {
-    for await (const line of handler.verify(gone.signal))
-      await sendLine(response, line, gone.signal)
+    for await (const line of lines) await sendLine(response, gone, line)
   } catch (error) {
     const { code, message } = explainError(error)
-    if (!gone.signal.aborted)
-      await sendLine(response, { kind: 'error', error: { code, message } }, gone.signal)
+    if (!gone.aborted) await sendLine(response, gone, { kind: 'error', error: { code, message } })
   }
   response.end()
 }
 
-/** Sends a line and waits while the client is slower than we are. */
-async function sendLine(
+function sendLine(
   response: ServerResponse,
-  line: VerifyLine,
-  gone: AbortSignal
+  gone: AbortSignal,
+  line: VerifyLine | SyncLine
 ): Promise<void> {
-  if (gone.aborted || response.write(`${JSON.stringify(line)}\n`)) return
+  return send(response, gone, `${JSON.stringify(line)}\n`)
+}
+
+/** The first piece decides between bytes and a refusal; what fails later goes to the trailer. */
+async function answerBytes(
+  response: ServerResponse,
+  gone: AbortSignal,
+  pieces: AsyncIterable<Uint8Array>
+): Promise<void> {
+  const iterator = pieces[Symbol.asyncIterator]()
+  let piece = await iterator.next()
+  response.writeHead(200, { 'content-type': 'application/octet-stream', trailer: ERROR_TRAILER })
+  try {
+    for (; piece.done !== true && !gone.aborted; piece = await iterator.next())
+      await send(response, gone, piece.value)
+  } catch (error) {
+    const { code, message } = explainError(error)
+    response.addTrailers({ [ERROR_TRAILER]: encodeURIComponent(JSON.stringify({ code, message })) })
+  } finally {
+    await iterator.return?.()
+  }
+  response.end()
+}
+
+/** Sends something and waits while the client is slower than we are. */
+async function send(
+  response: ServerResponse,
+  gone: AbortSignal,
+  piece: string | Uint8Array
+): Promise<void> {
+  if (gone.aborted || response.write(piece)) return
   await new Promise<void>(resolve => {
-    response.once('drain', resolve)
-    gone.addEventListener('abort', () => resolve(), { once: true })
+    const ready = (): void => {
+      response.off('drain', ready)
+      gone.removeEventListener('abort', ready)
+      resolve()
+    }
+    response.on('drain', ready)
+    gone.addEventListener('abort', ready)
   })
 }
 

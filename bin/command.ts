@@ -13,8 +13,8 @@ export interface Output {
   readonly isTTY?: boolean
   /** How many characters fit on a line, on a terminal. */
   readonly columns?: number
-  /** Writes text. */
-  write(text: string, done?: (error?: Error | null) => void): unknown
+  /** Writes text or bytes. */
+  write(piece: string | Uint8Array, done?: (error?: Error | null) => void): unknown
 }
 
 /** The world around a command. */
@@ -63,6 +63,8 @@ export interface Command {
   readonly positional: readonly (readonly [syntax: string, summary: string])[]
   /** Its options, besides `--json` and `--help`, which every command has. */
   readonly options: readonly CommandOption[]
+  /** Commands that are typed after its name, if it has any. */
+  readonly subcommands?: readonly Command[]
   /** Command lines that help shows, each with what it does. */
   readonly examples: readonly (readonly [line: string, meaning: string])[]
   /**
@@ -85,8 +87,13 @@ export async function writeResult(
   const text = context.json
     ? `${JSON.stringify(result.json)}\n`
     : result.text.map(line => `${line}\n`).join('')
+  await writeBytes(context, text)
+}
+
+/** Writes a piece of a result as it is; see {@link writeResult}. */
+export async function writeBytes(context: Context, piece: string | Uint8Array): Promise<void> {
   await new Promise<void>((resolve, reject) => {
-    context.stdout.write(text, error => {
+    context.stdout.write(piece, error => {
       if (error) reject(error)
       else resolve()
     })

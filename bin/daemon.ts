@@ -7,23 +7,39 @@
  *
  * @module
  */
-import type {
-  DaemonStatus,
-  MountRequest,
-  MountedStatus,
-  SettingRequest,
-  StopAnswer,
-  UnmountAnswer,
-  UnmountRequest,
-  VerifyLine
+import {
+  CONFLICTS_LISTED_MAX,
+  VERSIONS_LISTED_MAX,
+  type CatRequest,
+  type ConflictStatus,
+  type ConflictsAnswer,
+  type DaemonStatus,
+  type DevicesAnswer,
+  type InviteAnswer,
+  type InviteRequest,
+  type MountRequest,
+  type MountedStatus,
+  type ResolveAnswer,
+  type ResolveRequest,
+  type SettingRequest,
+  type StopAnswer,
+  type SyncLine,
+  type SyncRequest,
+  type UnmountAnswer,
+  type UnmountRequest,
+  type VerifyLine,
+  type VersionsAnswer,
+  type VersionsRequest
 } from './api.ts'
 import { ApiServer, type ApiHandler } from './api-server.ts'
 import type { DaemonLog } from './daemon-log.ts'
+import { drivePath } from './drive-path.ts'
 import { explainError } from './explain-error.ts'
 import { GroveError } from './grove-error.ts'
 import type { Home } from './home.ts'
-import { Mounts, type MountTools } from './mounts.ts'
-import type { ServedDrive } from './served-drive.ts'
+import { Mounts, type MountTools, type MountedDrive } from './mounts.ts'
+import type { NetworkOptions } from './network-environment.ts'
+import type { DrivePath, ServedDrive } from './served-drive.ts'
 import { settingName, writeSetting } from './settings.ts'
 
 /** How long the end may take before the process gives up, in milliseconds. */
@@ -39,6 +55,8 @@ export interface DaemonParts {
   readonly home: Home
   /** The open drive. */
   readonly drive: ServedDrive
+  /** Opens the drive anew, once it was closed, in a new log epoch. */
+  readonly renewDrive: () => Promise<ServedDrive>
   /** How to mount. */
   readonly tools: MountTools
   /** Where it writes what happened. */
@@ -52,15 +70,23 @@ export class Daemon implements ApiHandler {
   /** Settles when the daemon is done: with what could not be done, if anything. */
   readonly ended: Promise<string | undefined>
   readonly #parts: DaemonParts
+  #drive: ServedDrive
+  #network: NetworkOptions | undefined
   #server: ApiServer | undefined
   #ending: Promise<string | undefined> | undefined
   #abandoning: Promise<void> | undefined
+  #renewing: Promise<void> | undefined
   #settleEnded: (problem: string | undefined) => void = () => undefined
 
   /** @param parts - see {@link DaemonParts} */
   constructor(parts: DaemonParts) {
     this.#parts = parts
-    const { drive, tools, home, log } = parts
+    const { tools, home, log } = parts
+    this.#drive = parts.drive
+    const drive: MountedDrive = {
+      openVfs: options => this.#drive.openVfs(options),
+      sync: () => this.#drive.sync()
+    }
     this.mounts = new Mounts({ drive, tools, home: home.directory, log })
     this.ended = new Promise(resolve => {
       this.#settleEnded = resolve
@@ -72,13 +98,31 @@ export class Daemon implements ApiHandler {
     this.#server = await ApiServer.listen(socket, this)
   }
 
+  /** Looks for the other devices from now on. Waits for nothing. */
+  connect(network: NetworkOptions): void {
+    this.#network = network
+    this.#drive.connect({ network, onOutrun: () => void this.renew() })
+  }
+
+  /**
+   * Closes the drive and opens it anew in a new log epoch, because another device knows more of
+   * its logs than it does itself. The folder is gone for a moment. When that fails the daemon
+   * ends. Never throws. Idempotent.
+   */
+  renew(): Promise<void> {
+    this.#renewing ??= this.#renew().finally(() => {
+      this.#renewing = undefined
+    })
+    return this.#renewing
+  }
+
   /** Answers `GET /v1/status`. */
   async status(): Promise<DaemonStatus> {
     return {
       running: true,
       pid: process.pid,
       home: this.#parts.home.directory,
-      ...(await this.#parts.drive.status()),
+      ...(await this.#drive.status()),
       mounts: this.mounts.list,
       openFiles: this.mounts.openFiles
     }
@@ -99,7 +143,7 @@ export class Daemon implements ApiHandler {
   /** Answers `POST /v1/verify`. */
   async *verify(signal: AbortSignal): AsyncGenerator<VerifyLine> {
     this.#refuseWhenEnding()
-    yield* this.#parts.drive.verify(signal)
+    yield* this.#drive.verify(signal)
     yield { kind: 'end' }
   }
 
@@ -107,8 +151,59 @@ export class Daemon implements ApiHandler {
   async changeSetting(request: SettingRequest): Promise<object> {
     const change = { name: settingName(request.name), value: request.value }
     const settings = await writeSetting(this.#parts.home.settingsFile, change)
-    this.#parts.drive.applySettings(settings)
+    this.#drive.applySettings(settings)
     return settings
+  }
+
+  /** Answers `POST /v1/invite`. */
+  async invite(request: InviteRequest): Promise<InviteAnswer> {
+    this.#refuseWhenEnding()
+    return this.#drive.invite(request)
+  }
+
+  /** Answers `GET /v1/devices`. */
+  async devices(): Promise<DevicesAnswer> {
+    return { devices: await this.#drive.devices() }
+  }
+
+  /** Answers `GET /v1/conflicts`. */
+  conflicts(): Promise<ConflictsAnswer> {
+    const conflicts: ConflictStatus[] = []
+    let count = 0
+    for (const conflict of this.#drive.conflicts())
+      if (count++ < CONFLICTS_LISTED_MAX) conflicts.push(conflict)
+    const [mounted] = this.mounts.list
+    return Promise.resolve({
+      ...(mounted && { directory: mounted.directory }),
+      count,
+      conflicts
+    })
+  }
+
+  /** Answers `POST /v1/resolve`. */
+  async resolve({ path, keep }: ResolveRequest): Promise<ResolveAnswer> {
+    this.#refuseWhenEnding()
+    return { kept: await this.#drive.resolveConflict(this.#drivePath(path), keep) }
+  }
+
+  /** Answers `POST /v1/versions`. */
+  async versions({ path }: VersionsRequest): Promise<VersionsAnswer> {
+    const versions = await this.#drive.versions(this.#drivePath(path))
+    return { count: versions.length, versions: versions.slice(-VERSIONS_LISTED_MAX) }
+  }
+
+  /** Answers `POST /v1/cat`. */
+  async *cat({ path, version }: CatRequest, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+    yield* this.#drive.cat(this.#drivePath(path), version, signal)
+  }
+
+  /** Answers `POST /v1/sync`. */
+  async *catchUp({ wait }: SyncRequest, signal: AbortSignal): AsyncGenerator<SyncLine> {
+    this.#refuseWhenEnding()
+    const drive = this.#drive
+    await drive.sync()
+    if (wait) for await (const status of drive.catchUp(signal)) yield { kind: 'progress', status }
+    yield { kind: 'end', status: await drive.syncStatus() }
   }
 
   /** Answers `POST /v1/stop`. */
@@ -137,9 +232,27 @@ export class Daemon implements ApiHandler {
     return this.#abandoning
   }
 
+  async #renew(): Promise<void> {
+    if (this.#ending !== undefined) return
+    const { log, renewDrive } = this.#parts
+    log.write('another device knows more of a log of this one; going on in new logs')
+    const { request } = this.mounts
+    try {
+      await this.mounts.end()
+      // What could not be appended any more is lost, as in a crash; the rest was recorded.
+      await this.#drive.close().catch((error: unknown) => log.write('closed in part', error))
+      this.#drive = await renewDrive()
+      if (request !== undefined) await this.mounts.mount(request)
+      if (this.#network !== undefined) this.connect(this.#network)
+    } catch (error) {
+      log.write('could not go on in new logs', error)
+      queueMicrotask(() => void this.end('new logs could not be started; run grove mount'))
+    }
+  }
+
   async #abandon(): Promise<void> {
-    const { drive, log } = this.#parts
-    const synced = drive.sync().catch((error: unknown) => log.write('cannot save', error))
+    const { log } = this.#parts
+    const synced = this.#drive.sync().catch((error: unknown) => log.write('cannot save', error))
     let timer: NodeJS.Timeout | undefined
     const late = new Promise<void>(resolve => {
       timer = setTimeout(resolve, ABANDON_SYNC_MS_MAX)
@@ -151,10 +264,11 @@ export class Daemon implements ApiHandler {
   }
 
   async #end(why: string): Promise<string | undefined> {
-    const { drive, log } = this.#parts
+    const { log } = this.#parts
+    await this.#renewing
     log.write(`ending: ${why}`)
     let problem: string | undefined
-    for (const step of [() => this.mounts.end(), () => drive.close()]) {
+    for (const step of [() => this.mounts.end(), () => this.#drive.close()]) {
       try {
         await step()
       } catch (error) {
@@ -171,6 +285,10 @@ export class Daemon implements ApiHandler {
     await this.#server?.close(ANSWER_GRACE_MS)
     this.#parts.log.write('ended')
     this.#settleEnded(problem)
+  }
+
+  #drivePath(path: string): DrivePath {
+    return drivePath(path, this.mounts.list[0]?.directory)
   }
 
   #refuseWhenEnding(): void {

@@ -13,8 +13,10 @@ import type { Random } from '../src/crypto/random.ts'
 import { CleanMark, homeIdentity } from '../src/replication/clean-mark.ts'
 import { epochNeeded, type EpochReason, type RunMark } from '../src/replication/log-epoch.ts'
 import { LogHome } from '../src/replication/log-home.ts'
+import type { HypercoreRemoteBlocks } from '../src/replication/remote-core.ts'
 import { ReplicationError } from '../src/replication/replication-error.ts'
 import type { BlockStore } from '../src/sync/block-store.ts'
+import type { Clock } from '../src/sync/clock.ts'
 import type { Log, LogKey } from '../src/sync/log.ts'
 import type { Home } from './home.ts'
 import {
@@ -36,6 +38,12 @@ export interface EpochLogs {
   readonly contentLog: BlockStore
 }
 
+/** The two logs of an epoch that is not appended to any more. */
+export interface EarlierLogs extends EpochLogs {
+  /** Its content as other devices keep it: what was lost here is fetched from them. */
+  readonly elsewhere: HypercoreRemoteBlocks
+}
+
 /** What is needed to open them. */
 export interface DeviceLogsOptions {
   /** The home; the caller holds its lock. */
@@ -44,6 +52,8 @@ export interface DeviceLogsOptions {
   readonly keys: KeyFileContent
   /** For new epochs. */
   readonly random: Random
+  /** Bounds how long closing takes. */
+  readonly clock: Clock
   /** Starts a new epoch whatever the marks say: the logs were found to have lost entries. */
   readonly startAnew?: EpochReason
 }
@@ -51,28 +61,29 @@ export interface DeviceLogsOptions {
 /** The open logs of this device. */
 export class DeviceLogs {
   /** Every epoch before the current one; they are only read. */
-  readonly earlier: readonly EpochLogs[]
+  readonly earlier: readonly EarlierLogs[]
   /** The epoch that is appended to. */
   readonly current: EpochLogs
   /** Why a new epoch was started; false when the last one goes on, or is the first. */
   readonly reason: EpochReason | false
   /** Whether the last run ended without leaving its mark. */
   readonly wasUnclean: boolean
-  readonly #logHome: LogHome
+  /** Where all logs are, those of other devices too; closed with this. */
+  readonly logHome: LogHome
   readonly #keeper: CleanMark
   readonly #mark: RunMark | undefined
   #closing: Promise<void> | undefined
 
   private constructor(opened: {
     readonly logHome: LogHome
-    readonly epochs: readonly EpochLogs[]
+    readonly earlier: readonly EarlierLogs[]
     readonly current: EpochLogs
     readonly reason: EpochReason | false
     readonly keeper: CleanMark
     readonly mark: RunMark | undefined
   }) {
-    this.#logHome = opened.logHome
-    this.earlier = opened.epochs
+    this.logHome = opened.logHome
+    this.earlier = opened.earlier
     this.current = opened.current
     this.reason = opened.reason
     this.#keeper = opened.keeper
@@ -91,7 +102,7 @@ export class DeviceLogs {
     const bootId = await readBootId()
     const { keeper, mark } = await CleanMark.take(home.directory, bootId)
     const known = await readEpochs(home.epochsFile)
-    const { logHome, moved } = await openLogHome(home.logsDirectory)
+    const { logHome, moved } = await openLogHome(home.logsDirectory, options.clock)
     try {
       const epochs: EpochLogs[] = []
       for (const epoch of known) epochs.push(await openEpoch(logHome, options, epoch))
@@ -101,7 +112,9 @@ export class DeviceLogs {
       const reason = needed === false ? (options.startAnew ?? false) : needed
       const last = reason === false ? epochs.pop() : undefined
       const current = last ?? (await startEpoch(logHome, options, epochs))
-      return new DeviceLogs({ logHome, epochs, current, reason, keeper, mark })
+      const earlier: EarlierLogs[] = []
+      for (const epoch of epochs) earlier.push(await withElsewhere(logHome, options, epoch))
+      return new DeviceLogs({ logHome, earlier, current, reason, keeper, mark })
     } catch (error) {
       await logHome.close()
       throw error
@@ -120,7 +133,7 @@ export class DeviceLogs {
 
   /** How many bytes the logs take on the disk. */
   bytesOnDisk(): Promise<number> {
-    return this.#logHome.bytesOnDisk()
+    return this.logHome.bytesOnDisk()
   }
 
   /**
@@ -128,6 +141,7 @@ export class DeviceLogs {
    *
    * @param end - `clean` when everything is synced: leaves the mark of a clean end; `unchanged`
    *   when nothing was appended: leaves the mark that was found; else `broken`
+   * @throws {ReplicationError} `IO` when closing was cut short: then no mark is left
    */
   async close(end: 'clean' | 'unchanged' | 'broken'): Promise<void> {
     this.#closing ??= this.#close(end)
@@ -136,8 +150,8 @@ export class DeviceLogs {
 
   async #close(end: 'clean' | 'unchanged' | 'broken'): Promise<void> {
     const lengths = lengthsOf(this.all)
-    if (end === 'clean') await this.#logHome.sync()
-    await this.#logHome.close()
+    if (end === 'clean') await this.logHome.sync()
+    await this.logHome.close()
     const isClean = end === 'clean' || (end === 'unchanged' && this.#mark?.clean === true)
     if (isClean) await this.#keeper.leave(lengths)
   }
@@ -150,13 +164,14 @@ export function epochStatements(keys: KeyFileContent, epoch: LogEpoch): readonly
 }
 
 async function openLogHome(
-  directory: string
+  directory: string,
+  clock: Clock
 ): Promise<{ readonly logHome: LogHome; readonly moved: boolean }> {
   try {
-    return { logHome: await LogHome.open({ directory }), moved: false }
+    return { logHome: await LogHome.open({ directory, clock }), moved: false }
   } catch (error) {
     if (!(error instanceof ReplicationError) || error.code !== 'MOVED') throw error
-    return { logHome: await LogHome.open({ directory, allowMoved: true }), moved: true }
+    return { logHome: await LogHome.open({ directory, allowMoved: true, clock }), moved: true }
   }
 }
 
@@ -187,6 +202,15 @@ async function openEpoch(
     operationLog: await logHome.openLog(epochLog(keys, epoch, 'operation')),
     contentLog: await logHome.openBlockStore(epochLog(keys, epoch, 'content'))
   }
+}
+
+async function withElsewhere(
+  logHome: LogHome,
+  { keys }: DeviceLogsOptions,
+  logs: EpochLogs
+): Promise<EarlierLogs> {
+  const identity = epochLog(keys, logs.epoch, 'content')
+  return { ...logs, elsewhere: await logHome.openOwnBlocksElsewhere(identity) }
 }
 
 function isEmpty(logs: EpochLogs | undefined): boolean {

@@ -4,6 +4,7 @@
  * @module
  */
 import { CryptoError } from '../src/crypto/crypto-error.ts'
+import { FsError } from '../src/fs/fs-error.ts'
 import { MountError } from '../src/fs/fuse/mount.ts'
 import { ReplicationError } from '../src/replication/replication-error.ts'
 import { SyncError } from '../src/sync/sync-error.ts'
@@ -16,6 +17,7 @@ export function explainError(error: unknown): GroveError {
   if (error instanceof CryptoError) return explainCrypto(error)
   if (error instanceof SyncError) return explainSync(error)
   if (error instanceof ReplicationError) return explainReplication(error)
+  if (error instanceof FsError) return explainFs(error)
   return explainOther(error)
 }
 
@@ -75,6 +77,11 @@ function explainSync(error: SyncError): GroveError {
         `the drive's records are damaged (${error.message}); run \`grove verify\` to see what is affected`,
         options
       )
+    case 'UNREACHABLE':
+    case 'TIMED_OUT':
+      return new GroveError('UNREACHABLE', UNREACHABLE, options)
+    case 'INTERRUPTED':
+      return new GroveError('FAILED', 'interrupted', options)
     case 'CLOSED':
     case 'IO':
       return new GroveError('FAILED', `the disk failed: ${error.message}`, options)
@@ -98,10 +105,40 @@ function explainReplication(error: ReplicationError): GroveError {
         'the logs of this home are damaged and were left as they are; restore the home from a backup',
         options
       )
+    case 'BAD_CODE':
+    case 'EXPIRED':
+    case 'USED':
+    case 'NO_ANSWER':
+    case 'REFUSED':
+    case 'BAD_ANSWER':
+      return new GroveError('INVITATION', error.message, options)
+    case 'NEWER_FORMAT':
+      return new GroveError('NEWER_FORMAT', error.message, options)
+    case 'INTERRUPTED':
+      return new GroveError('FAILED', 'interrupted', options)
     case 'MOVED':
     case 'CLOSED':
     case 'IO':
       return new GroveError('FAILED', `the logs cannot be opened: ${error.message}`, options)
+  }
+}
+
+/** What a command asked of the file system itself. */
+function explainFs(error: FsError): GroveError {
+  const options = { cause: error }
+  if (error.cause instanceof SyncError) return explainSync(error.cause)
+  switch (error.code) {
+    case 'ENOENT':
+      return new GroveError('NOT_FOUND', 'there is no such file or version any more', options)
+    case 'EHOSTUNREACH':
+    case 'ETIMEDOUT':
+      return new GroveError('UNREACHABLE', UNREACHABLE, options)
+    case 'EINTR':
+      return new GroveError('FAILED', 'interrupted', options)
+    case 'ENOSPC':
+      return new GroveError('NO_SPACE', NO_SPACE, options)
+    default:
+      return new GroveError('FAILED', `the drive refused: ${error.code}`, options)
   }
 }
 
@@ -119,3 +156,4 @@ function firstLine(text: string): string {
 
 const MADE_BY_NEWER = 'this drive was made by a newer grove; update grove. Nothing was written'
 const NO_SPACE = 'the disk that holds the home is full; make room and try again'
+const UNREACHABLE = 'no device that has this content answers now'

@@ -19,6 +19,9 @@
  * - `DAMAGE_FOUND`: `grove verify` found damage.
  * - `NO_SPACE`: the disk is full.
  * - `MOUNT`: the system refused to mount.
+ * - `INVITATION`: the code is wrong, was used or has expired, or nobody answered it.
+ * - `NOT_FOUND`: there is no such file, version or conflict.
+ * - `UNREACHABLE`: no device that has the content answers.
  * - `FAILED`: anything else; see the message.
  */
 export type GroveErrorCode =
@@ -37,6 +40,9 @@ export type GroveErrorCode =
   | 'DAMAGE_FOUND'
   | 'NO_SPACE'
   | 'MOUNT'
+  | 'INVITATION'
+  | 'NOT_FOUND'
+  | 'UNREACHABLE'
   | 'FAILED'
 
 /** An error to show to the person: its message is one line that says what to do. */

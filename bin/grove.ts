@@ -8,14 +8,22 @@
 import { readFileSync } from 'node:fs'
 import { Command as Parser, CommanderError, Option } from 'commander'
 import type { Command, Context, Input } from './command.ts'
+import { bootstrapCommand } from './commands/bootstrap.ts'
+import { catCommand } from './commands/cat.ts'
 import { configCommand } from './commands/config.ts'
+import { conflictsCommand } from './commands/conflicts.ts'
+import { devicesCommand } from './commands/devices.ts'
 import { initCommand } from './commands/init.ts'
+import { inviteCommand } from './commands/invite.ts'
+import { joinCommand } from './commands/join.ts'
 import { mountCommand } from './commands/mount.ts'
 import { rebuildIndexCommand } from './commands/rebuild-index.ts'
 import { statusCommand } from './commands/status.ts'
 import { stopCommand } from './commands/stop.ts'
+import { syncCommand } from './commands/sync.ts'
 import { unmountCommand } from './commands/unmount.ts'
 import { verifyCommand } from './commands/verify.ts'
+import { versionsCommand } from './commands/versions.ts'
 import { explainError } from './explain-error.ts'
 import { GroveError } from './grove-error.ts'
 
@@ -25,9 +33,17 @@ const COMMANDS: readonly Command[] = [
   unmountCommand,
   stopCommand,
   statusCommand,
+  inviteCommand,
+  joinCommand,
+  devicesCommand,
+  syncCommand,
+  conflictsCommand,
+  versionsCommand,
+  catCommand,
   verifyCommand,
   rebuildIndexCommand,
-  configCommand
+  configCommand,
+  bootstrapCommand
 ]
 
 const INTRODUCTION = `A drive that lives on all of your computers at once.
@@ -38,6 +54,7 @@ const EXAMPLES: Command['examples'] = [
   ['grove init', 'make a drive and write down its 24 words'],
   ['grove mount', 'show it at ~/Grove'],
   ['grove status', 'see how it is'],
+  ['grove invite', 'have the drive on another computer too: see grove join --help'],
   ['grove stop', 'unmount and stop']
 ]
 
@@ -88,10 +105,11 @@ function addCommand(parser: Parser, command: Command): void {
   }
   sub.option('--json', 'print the result as JSON')
   sub.action(async () => {
-    const values = sub.opts<Record<string, unknown>>()
+    const values = sub.optsWithGlobals<Record<string, unknown>>()
     const context = makeContext(values['json'] === true)
     exitCode = (await command.run(context, readInput(sub))) ?? 0
   })
+  for (const each of command.subcommands ?? []) addCommand(sub, each)
 }
 
 function readInput(parsed: Parser): Input {

@@ -9,6 +9,7 @@
  * daemon.sock    the daemon's API, unless the path is too long for a socket
  * daemon.log     what the daemon has to say; no names, no keys
  * epochs.json    which log epochs there are
+ * known-logs.json  the other devices and their logs (bin/known-logs.ts)
  * last-run.json  whether the last run ended cleanly (src/replication/clean-mark.ts)
  * logs/          the signed logs
  * index-opening  there while the index is being opened
@@ -101,6 +102,10 @@ export class Home {
   get epochsFile(): string {
     return join(this.directory, 'epochs.json')
   }
+  /** What was learned of the other devices and their logs. */
+  get knownLogsFile(): string {
+    return join(this.directory, 'known-logs.json')
+  }
   get #formatFile(): string {
     return join(this.directory, 'format')
   }
@@ -188,8 +193,13 @@ export class Home {
   async clearUnfinished(): Promise<void> {
     if ((await this.#names()).includes('key'))
       throw new GroveError('ALREADY_INITIALISED', `${this.directory} already holds a drive`)
-    for (const path of [this.epochsFile, this.logsDirectory, this.indexDirectory])
-      await rm(path, { recursive: true, force: true })
+    const unfinished = [
+      this.epochsFile,
+      this.knownLogsFile,
+      this.logsDirectory,
+      this.indexDirectory
+    ]
+    for (const path of unfinished) await rm(path, { recursive: true, force: true })
   }
 
   /** Takes back {@link Home.createKeyFile}, for an `init` that could not show the words. */

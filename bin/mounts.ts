@@ -30,7 +30,11 @@ export interface MountTools {
   readonly clearDeadMount: (directory: string) => Promise<DeadMountResult>
 }
 
+/** What mounts need of a drive. */
+export type MountedDrive = Pick<ServedDrive, 'openVfs' | 'sync'>
+
 interface Mounted {
+  readonly request: MountRequest
   readonly mount: Mount
   readonly files: ServedVfs
   readonly status: MountedStatus
@@ -38,7 +42,7 @@ interface Mounted {
 
 /** Mounts and unmounts one drive. */
 export class Mounts {
-  readonly #drive: ServedDrive
+  readonly #drive: MountedDrive
   readonly #tools: MountTools
   readonly #home: string
   readonly #log: DaemonLog
@@ -49,7 +53,7 @@ export class Mounts {
 
   /** @param options.home - the home's folder, which may not be hidden by a mount */
   constructor(options: {
-    readonly drive: ServedDrive
+    readonly drive: MountedDrive
     readonly tools: MountTools
     readonly home: string
     readonly log: DaemonLog
@@ -63,6 +67,11 @@ export class Mounts {
   /** What is mounted. */
   get list(): readonly MountedStatus[] {
     return this.#mounted === undefined ? [] : [this.#mounted.status]
+  }
+
+  /** What was asked for that is mounted, so that it can be asked for again. */
+  get request(): MountRequest | undefined {
+    return this.#mounted?.request
   }
 
   /** How many files and directories are open. */
@@ -120,7 +129,7 @@ export class Mounts {
       const options = { vfs: files.vfs, directory: path, readOnly, allowOther, report }
       const { mount, driver, notice } = await this.#run(request.driver, options)
       const status = { directory: path, driver, readOnly }
-      this.#mounted = { mount, files, status }
+      this.#mounted = { mount, files, status, request: { ...request, directory: path } }
       this.#watch(this.#mounted)
       this.#log.write(`mounted with ${driver}${readOnly ? ', read-only' : ''}`)
       return { ...status, ...(notice !== undefined && { notice }) }

@@ -5,6 +5,7 @@
  * @module
  */
 import type { KeyFileContent } from '../src/crypto/key-file.ts'
+import type { EpochReason } from '../src/replication/log-epoch.ts'
 import type { MountRequest, MountedStatus } from './api.ts'
 import { Daemon, END_MS_MAX } from './daemon.ts'
 import { DaemonLog } from './daemon-log.ts'
@@ -12,6 +13,7 @@ import { exitWhenInterrupted } from './exit-when-interrupted.ts'
 import type { Environment, Home } from './home.ts'
 import { HomeLock } from './home-lock.ts'
 import type { MountTools } from './mounts.ts'
+import { readNetworkOptions } from './network-environment.ts'
 import type { Progress } from './progress-bar.ts'
 import type { ServedDrive } from './served-drive.ts'
 import { chooseSocketPath } from './socket-path.ts'
@@ -22,6 +24,7 @@ export type OpenDrive = (options: {
   readonly keys: KeyFileContent
   readonly log: DaemonLog
   readonly onProgress: (progress: Progress) => void
+  readonly startAnew?: EpochReason
 }) => Promise<ServedDrive>
 
 /** What to run. */
@@ -77,14 +80,16 @@ export async function runDaemon(options: RunOptions): Promise<number> {
 }
 
 async function serve(options: RunOptions, lock: HomeLock, log: DaemonLog): Promise<number> {
-  const { home, keys, tools, signal } = options
-  const { onProgress } = options
+  const { home, keys, tools, signal, onProgress } = options
+  const network = readNetworkOptions(options.environment)
   const drive = await exitWhenInterrupted({
     signal,
     say: () => log.write('interrupted while opening the drive'),
     work: () => options.openDrive({ home, keys, log, onProgress })
   })
-  const daemon = new Daemon({ home, drive, tools, log })
+  const renewDrive = () =>
+    options.openDrive({ home, keys, log, onProgress: () => undefined, startAnew: 'outrun' })
+  const daemon = new Daemon({ home, drive, renewDrive, tools, log })
   const unwatch = watchFaults(daemon, log)
   const endOnSignal = (): void => void endInTime(daemon, log, 'a signal')
   signal.addEventListener('abort', endOnSignal, { once: true })
@@ -95,6 +100,7 @@ async function serve(options: RunOptions, lock: HomeLock, log: DaemonLog): Promi
     if (options.endsWithMount)
       daemon.mounts.onUnmountedElsewhere = () => void endInTime(daemon, log, 'unmounted')
     await options.onMounted(await daemon.mount(options.request))
+    daemon.connect(network)
     if (signal.aborted) endOnSignal()
   } catch (error) {
     await daemon.end('the start failed')

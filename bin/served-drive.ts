@@ -5,7 +5,19 @@
  * @module
  */
 import type { Vfs } from '../src/fs/vfs.ts'
-import type { Damage, DriveStatus } from './api.ts'
+import type { Name } from '../src/sync/operation.ts'
+import type {
+  ConflictStatus,
+  Damage,
+  DeviceStatus,
+  DriveStatus,
+  InviteAnswer,
+  Keep,
+  SyncStatus,
+  VersionStatus
+} from './api.ts'
+import type { NetworkOptions } from './network-environment.ts'
+import type { JsonName } from './printable-name.ts'
 import type { Progress } from './progress-bar.ts'
 import type { Settings } from './settings.ts'
 
@@ -24,8 +36,11 @@ export type VerifyEvent =
   | { readonly kind: 'progress'; readonly progress: Progress }
   | { readonly kind: 'damage'; readonly damage: Damage }
 
+/** Where something is: the names from the drive's root to it. */
+export type DrivePath = readonly Name[]
+
 /** An open drive. */
-export interface ServedDrive {
+export interface ServedDrive extends SharedDrive {
   /** Says how things are. */
   status(): Promise<DriveStatus>
   /** Opens a file system over the drive. */
@@ -38,4 +53,47 @@ export interface ServedDrive {
   sync(): Promise<void>
   /** Makes everything durable, leaves the mark of a clean end, lets go. Idempotent. */
   close(): Promise<void>
+}
+
+/** How a drive takes part in the network. */
+export interface ConnectOptions {
+  /** How to reach it. */
+  readonly network: NetworkOptions
+  /**
+   * Told once that another device knows more of the logs of this one than it does itself: the
+   * drive appends no more, and must be opened anew in a new log epoch.
+   */
+  readonly onOutrun: () => void
+}
+
+/** The part of a drive that other devices have to do with. */
+export interface SharedDrive {
+  /** Begins to look for the other devices, in the background. Idempotent. Never throws. */
+  connect(options: ConnectOptions): void
+  /** Makes an invitation that works once. @throws {GroveError} when there is no network */
+  invite(options: { readonly minutes: number }): Promise<InviteAnswer>
+  /** The devices of the drive, this one first. */
+  devices(): Promise<readonly DeviceStatus[]>
+  /** The conflict copies, in no particular order. */
+  conflicts(): Iterable<ConflictStatus>
+  /**
+   * Ends a conflict.
+   *
+   * @param path - of the conflict copy, or of the file that it is of
+   * @returns the files that are there now
+   * @throws {GroveError} `NOT_FOUND` when there is no such file or it has no conflict
+   */
+  resolveConflict(path: DrivePath, keep: Keep): Promise<readonly JsonName[]>
+  /** The versions of a file, oldest first. @throws {GroveError} `NOT_FOUND` */
+  versions(path: DrivePath): Promise<readonly VersionStatus[]>
+  /**
+   * Reads a version of a file, in pieces, from its beginning.
+   *
+   * @throws {GroveError} `NOT_FOUND`; {SyncError} as reading a block does
+   */
+  cat(path: DrivePath, version: string, signal: AbortSignal): AsyncIterable<Uint8Array>
+  /** What is known of and not here. */
+  syncStatus(): Promise<SyncStatus>
+  /** The same again and again, until all of it is here or the signal is aborted. */
+  catchUp(signal: AbortSignal): AsyncIterable<SyncStatus>
 }

@@ -12,12 +12,21 @@ import { GroveError } from './grove-error.ts'
 export const HISTORY_KEEP_MS_MAX = 100 * 365 * 86_400_000
 
 /** The names of the settings. */
-export type SettingName = 'history.keep'
+export type SettingName = 'history.keep' | 'content'
+
+/** What of the other devices' content is kept here: all of it, or what was read. */
+export type ContentPolicy = 'all' | 'on-demand'
 
 /** All settings, each with a value. */
 export type Settings = Readonly<Record<SettingName, string>>
 
-const DEFAULTS: Settings = { 'history.keep': '24h' }
+const DEFAULTS: Settings = { 'history.keep': '24h', content: 'all' }
+
+/** Each checks a value, and throws `USAGE`. */
+const CHECKS: Readonly<Record<SettingName, (value: string) => unknown>> = {
+  'history.keep': parseDuration,
+  content: parseContentPolicy
+}
 
 const UNIT_MS: Readonly<Record<string, number>> = {
   s: 1_000,
@@ -37,6 +46,11 @@ export function settingName(text: string): SettingName {
     'USAGE',
     `there is no setting "${text}"; the settings are ${SETTING_NAMES.join(', ')}`
   )
+}
+
+/** Checks the value of a setting. @throws {GroveError} `USAGE` */
+export function checkSetting(name: SettingName, value: string): void {
+  CHECKS[name](value)
 }
 
 /**
@@ -72,7 +86,7 @@ export async function writeSetting(
   path: string,
   change: { readonly name: SettingName; readonly value: string }
 ): Promise<Settings> {
-  parseDuration(change.value)
+  checkSetting(change.name, change.value)
   const settings = { ...(await readSettings(path)), [change.name]: change.value }
   await replaceFile(path, Buffer.from(`${JSON.stringify(settings, undefined, 2)}\n`))
   return settings
@@ -96,6 +110,15 @@ export function parseDuration(text: string): number {
   )
 }
 
+/** Parses the setting `content`. @throws {GroveError} `USAGE` */
+export function parseContentPolicy(text: string): ContentPolicy {
+  if (text === 'all' || text === 'on-demand') return text
+  throw new GroveError(
+    'USAGE',
+    `"${text}" is not how content can be kept; write all, or on-demand to fetch what is read`
+  )
+}
+
 function parseSettings(text: string): Settings {
   const value: unknown = JSON.parse(text)
   if (typeof value !== 'object' || value === null) throw new TypeError('not an object')
@@ -104,7 +127,7 @@ function parseSettings(text: string): Settings {
     const set: unknown = Reflect.get(value, name)
     if (set === undefined) continue
     if (typeof set !== 'string') throw new TypeError('not a text')
-    parseDuration(set)
+    checkSetting(name, set)
     settings[name] = set
   }
   return settings

@@ -9,7 +9,7 @@ import { GroveError } from '../grove-error.ts'
 import { Home } from '../home.ts'
 import {
   SETTING_NAMES,
-  parseDuration,
+  checkSetting,
   readSettings,
   settingName,
   writeSetting,
@@ -28,7 +28,8 @@ export const configCommand: Command = {
   examples: [
     ['grove config', 'show all settings'],
     ['grove config history.keep', 'show how long replaced content is kept'],
-    ['grove config history.keep 7d', 'keep it for a week (s, m, h, d; 0 for not at all)']
+    ['grove config history.keep 7d', 'keep it for a week (s, m, h, d; 0 for not at all)'],
+    ['grove config content on-demand', 'fetch the content of other devices when it is read']
   ],
   run
 }
@@ -36,7 +37,7 @@ export const configCommand: Command = {
 async function run(context: Context, input: Input): Promise<undefined> {
   const [asked, value] = input.positional
   const name = asked === undefined ? undefined : settingName(asked)
-  if (value !== undefined) parseDuration(value)
+  if (name !== undefined && value !== undefined) checkSetting(name, value)
   const home = await Home.locate(context.environment)
   await home.check()
   const settings =

@@ -8,7 +8,7 @@ import { writeResult, type Command, type Context, type Input } from '../command.
 import { GroveError } from '../grove-error.ts'
 import { Home } from '../home.ts'
 import type { NewDrive } from '../new-drive.ts'
-import { chooseNewPassphrase, hasPassphraseFile } from '../passphrase.ts'
+import { wantedPassphrase } from '../wanted-passphrase.ts'
 
 /** How many words are shown on a line. */
 const WORDS_PER_LINE = 6
@@ -47,16 +47,6 @@ async function run(context: Context, input: Input): Promise<undefined> {
   } finally {
     passphrase?.fill(0)
   }
-}
-
-async function wantedPassphrase(context: Context, input: Input): Promise<Uint8Array | undefined> {
-  // A person who names a passphrase file expects it to be used.
-  if (!input.options.has('passphrase') && !hasPassphraseFile(context.environment)) return undefined
-  return chooseNewPassphrase({
-    environment: context.environment,
-    keyboard: context.stdin,
-    show: text => context.stderr.write(text)
-  })
 }
 
 /** A drive whose words nobody has seen could never be recovered. */
@@ -100,7 +90,8 @@ async function showWords(
       '',
       ...lines.map(line => line.trimEnd()),
       '',
-      `This computer is called "${made.deviceName}". Next: grove mount`
+      `This computer is called "${made.deviceName}". Next: grove mount`,
+      'To have the drive on another computer too: grove invite'
     ]
   })
 }

@@ -10,6 +10,7 @@ import { ApiClient } from '../api-client.ts'
 import { writeResult, type Command, type Context, type Input } from '../command.ts'
 import { Home } from '../home.ts'
 import { launchDaemon } from '../launch-daemon.ts'
+import { readNetworkOptions } from '../network-environment.ts'
 import { resolveOutsideMounts } from '../resolve-outside-mounts.ts'
 import { ProgressBar } from '../progress-bar.ts'
 
@@ -33,7 +34,8 @@ export const mountCommand: Command = {
     ['grove mount', 'mount at ~/Grove'],
     ['grove mount /mnt/drive', 'mount elsewhere'],
     ['grove mount --foreground', 'watch it work; Ctrl-C unmounts'],
-    ['grove mount --read-only', 'look, but change nothing']
+    ['grove mount --read-only', 'look, but change nothing'],
+    ['GROVE_BOOTSTRAP=192.168.1.5:49737 grove mount', 'find the other devices without the internet']
   ],
   run
 }
@@ -41,6 +43,8 @@ export const mountCommand: Command = {
 async function run(context: Context, input: Input): Promise<number | undefined> {
   const home = await Home.locate(context.environment)
   await home.check()
+  // Before anything is started: the daemon would have nobody to tell.
+  readNetworkOptions(context.environment)
   const request = await readRequest(context, input)
   if (input.options.has('launched') || input.options.has('foreground')) {
     // Only a process that serves a drive loads what serves it.

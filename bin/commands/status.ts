@@ -4,14 +4,15 @@
  * @module
  */
 import { ApiClient } from '../api-client.ts'
-import type { DaemonStatus } from '../api.ts'
+import type { DaemonStatus, NetworkStatus } from '../api.ts'
 import { writeResult, type Command, type Context } from '../command.ts'
 import { Home } from '../home.ts'
+import { readableSize } from '../readable-size.ts'
 
 /** See the module. */
 export const statusCommand: Command = {
   name: 'status',
-  summary: 'say how the drive is: process, mounts, logs, sizes',
+  summary: 'say how the drive is: process, mounts, logs, sizes, other devices',
   positional: [],
   options: [],
   examples: [
@@ -61,18 +62,21 @@ function describe(status: DaemonStatus): readonly string[] {
     }),
     `open     ${status.openFiles} files`,
     `pending  ${readableSize(status.unflushedBytes)}`,
+    ...describeNetwork(status.network),
     ...(status.problem === undefined ? [] : [`problem  ${status.problem}`])
   ]
 }
 
-/** Bytes for people, in powers of 1,024. */
-export function readableSize(bytes: number): string {
-  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB']
-  let value = bytes
-  let unit = 0
-  while (value >= 1024 && unit < units.length - 1) {
-    value /= 1024
-    unit++
-  }
-  return `${unit === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${units[unit] ?? ''}`
+function describeNetwork(network: NetworkStatus): readonly string[] {
+  const { devices, online, missingBytes, waitingEntries, quarantined, refusedPeers } = network
+  const others = devices === 0 ? 'none; add one with: grove invite' : `${devices}, ${online} online`
+  return [
+    `others   ${network.state === 'off' ? `${others}; the network is off` : others}`,
+    `missing  ${readableSize(missingBytes)}, ${waitingEntries} entries wait for others`,
+    ...quarantined.map(
+      ({ log, index, reason }) => `refused  log ${log.slice(0, 16)} from entry ${index}: ${reason}`
+    ),
+    ...(refusedPeers === 0 ? [] : [`refused  ${refusedPeers} connections`]),
+    ...(network.problem === undefined ? [] : [`network  ${network.problem}`])
+  ]
 }

@@ -2,49 +2,12 @@
 import { request as httpRequest } from 'node:http'
 import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { ApiClient } from '../../bin/api-client.ts'
 import type { VerifyLine } from '../../bin/api.ts'
-import { Daemon } from '../../bin/daemon.ts'
-import { DaemonLog } from '../../bin/daemon-log.ts'
 import { Home } from '../../bin/home.ts'
 import { HomeLock } from '../../bin/home-lock.ts'
-import { FakeDrive, FakeDriver, type Journal } from './fake-drive.ts'
-import { temporaryFolder } from './temporary-folder.ts'
-
-async function setUp(t: Test) {
-  const folder = await temporaryFolder(t)
-  const home = await Home.locate({ GROVE_HOME: join(folder, 'home') })
-  await home.prepare()
-  const journal: Journal = []
-  const drive = new FakeDrive(journal)
-  const driver = new FakeDriver('linux', journal)
-  const log = new DaemonLog(home.logFile)
-  const tools = {
-    linux: driver.mount,
-    fuseNative: driver.mount,
-    clearDeadMount: () => Promise.resolve('none' as const)
-  }
-  const daemon = new Daemon({ home, drive, tools, log })
-  const socket = join(home.directory, 'daemon.sock')
-  await daemon.listen(socket)
-  const lock = await HomeLock.acquire(home.lockFile, {
-    pid: process.pid,
-    command: 'mount',
-    socket
-  })
-  t.teardown(async () => {
-    await daemon.end('the test is over')
-    await daemon.ended
-    await lock.release()
-    log.close()
-  })
-  const client = await ApiClient.find(home, new AbortController().signal)
-  if (client === undefined) throw new Error('the daemon is not found')
-  const directory = join(folder, 'Grove')
-  const mount = { directory, driver: 'auto', readOnly: false, allowOther: false } as const
-  return { home, journal, drive, driver, daemon, socket, client, directory, mount }
-}
+import { fakeDaemon } from './fake-daemon.ts'
 
 /** One request of a client that does not keep to the rules. */
 function rawRequest(
@@ -65,7 +28,7 @@ function rawRequest(
 }
 
 t.test('status, mount, unmount and settings over the socket', async t => {
-  const { home, client, journal, directory, mount, socket } = await setUp(t)
+  const { home, client, journal, directory, mount, socket } = await fakeDaemon(t)
   t.equal((await stat(socket)).mode & 0o777, 0o600)
   t.match(await client.mount(mount), { directory, driver: 'linux' })
   t.match(await client.status(), {
@@ -81,13 +44,13 @@ t.test('status, mount, unmount and settings over the socket', async t => {
   t.match(await client.changeSetting({ name: 'history.keep', value: '7d' }), {
     'history.keep': '7d'
   })
-  t.equal(journal.at(-1), 'settings {"history.keep":"7d"}')
+  t.equal(journal.at(-1), 'settings {"history.keep":"7d","content":"all"}')
   t.match(await readFile(home.settingsFile, 'utf8'), '7d')
   await t.rejects(client.changeSetting({ name: 'history.keep', value: '?' }), { code: 'USAGE' })
 })
 
 t.test('errors keep their code and message on the way', async t => {
-  const { client, mount, home } = await setUp(t)
+  const { client, mount, home } = await fakeDaemon(t)
   await t.rejects(client.mount({ ...mount, directory: home.directory }), {
     code: 'BAD_DIRECTORY',
     message: /choose another folder/
@@ -95,7 +58,7 @@ t.test('errors keep their code and message on the way', async t => {
 })
 
 t.test('verify streams what it finds, and an error at its end', async t => {
-  const { client, drive, journal } = await setUp(t)
+  const { client, drive, journal } = await fakeDaemon(t)
   const progress = { kind: 'progress', progress: { done: 1, total: 2 } } as const
   const damage = { kind: 'damage', damage: { path: '/a', reason: 'damaged' } } as const
   drive.events = [progress, damage]
@@ -113,7 +76,7 @@ t.test('verify streams what it finds, and an error at its end', async t => {
 })
 
 t.test('a client that leaves ends its verify', async t => {
-  const { client, drive, journal } = await setUp(t)
+  const { client, drive, journal } = await fakeDaemon(t)
   const progress = { kind: 'progress', progress: { done: 1, total: 2 } } as const
   drive.events = Array.from({ length: 1_000_000 }, () => progress)
   for await (const line of client.verify()) if (line.kind === 'progress') break
@@ -123,7 +86,7 @@ t.test('a client that leaves ends its verify', async t => {
 })
 
 t.test('malformed requests are refused and harm nothing', async t => {
-  const { socket, client, journal } = await setUp(t)
+  const { socket, client, journal } = await fakeDaemon(t)
   const bodies = [
     '',
     'nonsense',
@@ -141,6 +104,23 @@ t.test('malformed requests are refused and harm nothing', async t => {
     t.equal(status, 400, body.slice(0, 40))
     t.match(JSON.parse(text), { error: { code: 'USAGE' } })
   }
+  for (const [path, body] of [
+    ['/v1/invite', '{"minutes":0}'],
+    ['/v1/invite', '{"minutes":1.5}'],
+    ['/v1/invite', '{"minutes":"10"}'],
+    ['/v1/invite', '{"minutes":1441}'],
+    ['/v1/resolve', '{"path":"a","keep":"mine"}'],
+    ['/v1/resolve', '{"path":"/a","keep":"all"}'],
+    ['/v1/versions', '{}'],
+    ['/v1/versions', '{"path":"/a\\u0000"}'],
+    ['/v1/cat', '{"path":"/a"}'],
+    ['/v1/cat', `{"path":"/a","version":"${'1'.repeat(300)}"}`],
+    ['/v1/sync', '{"wait":1}']
+  ] as const) {
+    const { status, text } = await rawRequest(socket, { method: 'POST', path, body })
+    t.equal(status, 400, `${path} ${body.slice(0, 40)}`)
+    t.match(JSON.parse(text), { error: { code: 'USAGE' } })
+  }
   for (const path of ['/', '/v1/mount', '/v2/status'])
     t.equal((await rawRequest(socket, { method: 'GET', path })).status, 400)
   t.strictSame(journal, [])
@@ -148,7 +128,7 @@ t.test('malformed requests are refused and harm nothing', async t => {
 })
 
 t.test('stop unmounts, closes the drive, answers, and then the socket is gone', async t => {
-  const { home, client, daemon, journal, mount, socket } = await setUp(t)
+  const { home, client, daemon, journal, mount, socket } = await fakeDaemon(t)
   await client.mount(mount)
   t.strictSame(await client.stop(), { pid: process.pid })
   t.equal(await daemon.ended, undefined)
@@ -158,14 +138,14 @@ t.test('stop unmounts, closes the drive, answers, and then the socket is gone', 
 })
 
 t.test('stop tells what could not be saved', async t => {
-  const { client, daemon, drive } = await setUp(t)
+  const { client, daemon, drive } = await fakeDaemon(t)
   drive.failure = Object.assign(new Error('write'), { code: 'ENOSPC' })
   t.match(await client.stop(), { problem: /full/ })
   t.match(await daemon.ended, /full/)
 })
 
 t.test('a daemon that is ending refuses to mount', async t => {
-  const { daemon, mount, journal } = await setUp(t)
+  const { daemon, mount, journal } = await fakeDaemon(t)
   const ending = daemon.end('test')
   await t.rejects(daemon.mount(mount), { code: 'FAILED', message: /ending/ })
   await ending
@@ -173,17 +153,61 @@ t.test('a daemon that is ending refuses to mount', async t => {
 })
 
 t.test('abandon() saves and unmounts, and closes nothing', async t => {
-  const { daemon, client, journal, mount } = await setUp(t)
+  const { daemon, client, journal, mount } = await fakeDaemon(t)
   await client.mount(mount)
   await daemon.abandon()
   t.strictSame(journal.slice(2), ['sync', 'unmount', 'close vfs'])
 })
 
 t.test('find() ignores the socket of another home', async t => {
-  const { home, socket } = await setUp(t)
+  const { home, socket } = await fakeDaemon(t)
   const other = await Home.locate({ GROVE_HOME: join(home.directory, '../other') })
   await other.prepare()
   const lock = await HomeLock.acquire(other.lockFile, { pid: 1, command: 'mount', socket })
   t.equal(await ApiClient.find(other, new AbortController().signal), undefined)
   await lock.release()
+})
+
+t.test('a drive that was outrun is opened anew, mounted again and connected again', async t => {
+  const { daemon, drive, renewed, client, mount, directory, journal, driver } = await fakeDaemon(t)
+  await client.mount({ ...mount, allowOther: true })
+  daemon.connect({ listenHost: '127.0.0.1' })
+  journal.length = 0
+  drive.connected?.onOutrun()
+  drive.connected?.onOutrun()
+  await daemon.renew()
+  t.strictSame(journal, [
+    'unmount',
+    'close vfs',
+    'close drive',
+    'renew drive',
+    'open vfs',
+    'mount with linux',
+    'connect'
+  ])
+  t.strictSame(renewed.connected?.network, { listenHost: '127.0.0.1' })
+  t.match((await client.status()).mounts, [{ directory, driver: 'linux' }])
+  t.equal(driver.mounts.length, 2)
+  drive.failure = new Error('the old one is not asked any more')
+  await client.invite({ minutes: 1 })
+})
+
+t.test('a drive that cannot be closed cleanly is opened anew all the same', async t => {
+  const { daemon, drive, journal } = await fakeDaemon(t)
+  daemon.connect({})
+  drive.failure = new Error('diverged')
+  await daemon.renew()
+  t.strictSame(journal, ['connect', 'close drive', 'renew drive', 'connect'])
+})
+
+t.test('a drive that cannot be opened anew ends the daemon, and the log says so', async t => {
+  const { daemon, renew, client, mount, home } = await fakeDaemon(t)
+  await client.mount(mount)
+  renew.failure = new Error('no')
+  await daemon.renew()
+  await daemon.ended
+  const log = await readFile(home.logFile, 'utf8')
+  t.match(log, /could not go on in new logs/)
+  t.match(log, /ending: new logs could not be started; run grove mount/)
+  t.equal(await ApiClient.find(home, new AbortController().signal), undefined)
 })

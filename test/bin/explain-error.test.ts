@@ -3,6 +3,7 @@ import t from 'tap'
 import { explainError } from '../../bin/explain-error.ts'
 import { GroveError } from '../../bin/grove-error.ts'
 import { CryptoError } from '../../src/crypto/crypto-error.ts'
+import { FsError } from '../../src/fs/fs-error.ts'
 import { MountError } from '../../src/fs/fuse/mount.ts'
 import { ReplicationError } from '../../src/replication/replication-error.ts'
 import { SyncError } from '../../src/sync/sync-error.ts'
@@ -19,6 +20,14 @@ t.test('explainError() keeps its own errors and translates the rooms’', async 
     [new SyncError('DAMAGED', 'entry 4'), 'DAMAGED', /entry 4.*grove verify/],
     [new ReplicationError('LOCKED', 'x'), 'LOCKED', /another process/],
     [new ReplicationError('NO_SPACE', 'x'), 'NO_SPACE', /full/],
+    [new ReplicationError('USED', 'the code was used'), 'INVITATION', /the code was used/],
+    [new ReplicationError('NEWER_FORMAT', 'newer code'), 'NEWER_FORMAT', /newer code/],
+    [new ReplicationError('INTERRUPTED', 'x'), 'FAILED', /^interrupted$/],
+    [new SyncError('UNREACHABLE', 'x'), 'UNREACHABLE', /no device/],
+    [new FsError('EHOSTUNREACH', 'read'), 'UNREACHABLE', /no device/],
+    [new FsError('ENOENT', 'read'), 'NOT_FOUND', /no such/],
+    [new FsError('EIO', 'x', { cause: new SyncError('DAMAGED', 'entry 4') }), 'DAMAGED', /entry 4/],
+    [new FsError('EROFS', 'write'), 'FAILED', /EROFS/],
     [new MountError('NO_HELPER', 'apt-get install fuse3'), 'MOUNT', /fuse3/],
     [new MountError('BUSY', 'in use'), 'BUSY', /in use/],
     [new MountError('NOT_A_DIRECTORY', 'no'), 'BAD_DIRECTORY', /no/],

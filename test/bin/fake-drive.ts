@@ -1,6 +1,23 @@
 /** A drive and mount drivers that only remember what was asked of them. */
-import type { DriveStatus } from '../../bin/api.ts'
-import type { ServedDrive, ServedVfs, VerifyEvent } from '../../bin/served-drive.ts'
+import type {
+  ConflictStatus,
+  DeviceStatus,
+  DriveStatus,
+  InviteAnswer,
+  Keep,
+  SyncStatus,
+  VersionStatus
+} from '../../bin/api.ts'
+import { GroveError } from '../../bin/grove-error.ts'
+import { jsonName, type JsonName } from '../../bin/printable-name.ts'
+import { pathText } from '../../bin/drive-path.ts'
+import type {
+  ConnectOptions,
+  DrivePath,
+  ServedDrive,
+  ServedVfs,
+  VerifyEvent
+} from '../../bin/served-drive.ts'
 import type { Settings } from '../../bin/settings.ts'
 import { MountError, type Mount, type MountOptions } from '../../src/fs/fuse/mount.ts'
 import type { Vfs } from '../../src/fs/vfs.ts'
@@ -12,6 +29,16 @@ export type Journal = string[]
 export class FakeDrive implements ServedDrive {
   /** What `verify` yields. */
   events: VerifyEvent[] = []
+  /** What `connect` was called with. */
+  connected: ConnectOptions | undefined
+  /** What `conflicts` lists. */
+  conflictList: ConflictStatus[] = []
+  /** What `versions` lists. */
+  versionList: VersionStatus[] = []
+  /** What `cat` yields; an error is thrown. */
+  pieces: (Uint8Array | Error)[] = []
+  /** What `catchUp` yields, one after another; `syncStatus` gives the last one. */
+  syncList: SyncStatus[] = [{ missingEntries: 0, missingBytes: 0, online: 1, devices: 1 }]
   /** Makes the next `sync` or `close` fail. */
   failure: Error | undefined
   readonly #journal: Journal
@@ -27,7 +54,16 @@ export class FakeDrive implements ServedDrive {
       logs: [],
       bytes: 1,
       unflushedBytes: 0,
-      damagedEntries: 0
+      damagedEntries: 0,
+      network: {
+        state: 'on',
+        devices: 1,
+        online: 1,
+        missingBytes: 5,
+        waitingEntries: 0,
+        quarantined: [],
+        refusedPeers: 2
+      }
     })
   }
 
@@ -53,6 +89,62 @@ export class FakeDrive implements ServedDrive {
 
   sync(): Promise<void> {
     return this.#say('sync')
+  }
+
+  connect(options: ConnectOptions): void {
+    this.connected = options
+    this.#journal.push('connect')
+  }
+
+  async invite({ minutes }: { readonly minutes: number }): Promise<InviteAnswer> {
+    await this.#say(`invite for ${minutes} minutes`)
+    return { code: 'y'.repeat(106), expiresMs: minutes * 60_000 }
+  }
+
+  devices(): Promise<readonly DeviceStatus[]> {
+    const merged = { merged: 3, known: 4 }
+    const here = { here: merged, there: merged, isSuspended: false }
+    return Promise.resolve([
+      { name: 'desk', key: 'e'.repeat(64), isThis: true, online: true, ...here },
+      { name: 'phone', key: 'f'.repeat(64), isThis: false, online: false, lastSeenMs: 0, ...here }
+    ])
+  }
+
+  conflicts(): Iterable<ConflictStatus> {
+    return this.conflictList
+  }
+
+  async resolveConflict(path: DrivePath, keep: Keep): Promise<readonly JsonName[]> {
+    await this.#say(`keep ${keep} of ${pathText(path)}`)
+    return [jsonName(pathText(path))]
+  }
+
+  async versions(path: DrivePath): Promise<readonly VersionStatus[]> {
+    await this.#say(`versions of ${pathText(path)}`)
+    return this.versionList
+  }
+
+  async *cat(path: DrivePath, version: string, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+    await this.#say(`cat ${pathText(path)} ${version}`)
+    for (const piece of this.pieces) {
+      if (signal.aborted) return
+      if (piece instanceof Error) throw piece
+      yield piece
+    }
+  }
+
+  syncStatus(): Promise<SyncStatus> {
+    const last = this.syncList.at(-1)
+    if (last === undefined) throw new GroveError('FAILED', 'no state was set')
+    return Promise.resolve(last)
+  }
+
+  async *catchUp(signal: AbortSignal): AsyncGenerator<SyncStatus> {
+    for (const status of this.syncList) {
+      if (signal.aborted) return
+      yield status
+    }
+    await this.#say('caught up')
   }
 
   close(): Promise<void> {

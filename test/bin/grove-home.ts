@@ -35,6 +35,19 @@ export interface RunOptions {
   readonly input?: string
 }
 
+/** What is around a home. */
+export interface World {
+  /** Environment variables of every command. */
+  readonly environment?: Readonly<Record<string, string>>
+  /** A program and its arguments that start every other one, such as `ip netns exec NAME`. */
+  readonly wrapper?: readonly string[]
+}
+
+/** Unless a test says otherwise nothing looks for the public network: there is nobody at port 1. */
+const NO_NETWORK: World = {
+  environment: { GROVE_LISTEN: '127.0.0.1', GROVE_BOOTSTRAP: '127.0.0.1:1' }
+}
+
 /** A home and the commands on it. */
 export class GroveHome {
   /** A folder for everything of the test. */
@@ -44,24 +57,26 @@ export class GroveHome {
   /** Where to mount. */
   readonly mountPoint: string
   readonly #pids = new Set<number>()
+  readonly #world: World
 
-  private constructor(folder: string) {
+  private constructor(folder: string, world: World) {
     this.folder = folder
     this.directory = join(folder, 'home')
     this.mountPoint = join(folder, 'drive')
+    this.#world = world
   }
 
   /** Makes the folder, and sees to the end. */
-  static async make(t: Test): Promise<GroveHome> {
+  static async make(t: Test, world: World = {}): Promise<GroveHome> {
     if (!existsSync(PROGRAM)) throw new Error('the program is not built; run: npm run build')
-    const home = new GroveHome(await temporaryFolder(t))
+    const home = new GroveHome(await temporaryFolder(t), { ...NO_NETWORK, ...world })
     t.teardown(() => home.#end())
     return home
   }
 
   /** Makes the folder and a drive. */
-  static async initialised(t: Test): Promise<GroveHome> {
-    const home = await GroveHome.make(t)
+  static async initialised(t: Test, world: World = {}): Promise<GroveHome> {
+    const home = await GroveHome.make(t, world)
     await home.succeed(['init', '--name', 'desk'])
     return home
   }
@@ -89,16 +104,23 @@ export class GroveHome {
 
   /** Starts a command. */
   start(args: readonly string[], { environment = {} }: RunOptions = {}): ChildProcess {
-    return spawn(process.execPath, [PROGRAM, ...args], {
+    const [program, ...rest] = [...(this.#world.wrapper ?? []), process.execPath, PROGRAM, ...args]
+    return spawn(program ?? process.execPath, rest, {
       cwd: this.folder,
       stdio: 'pipe',
       env: {
         PATH: process.env['PATH'] ?? '',
         HOME: this.folder,
         GROVE_HOME: this.directory,
+        ...this.#world.environment,
         ...environment
       }
     })
+  }
+
+  /** Runs a command that must succeed, and reads its JSON. */
+  async json(args: readonly string[]): Promise<unknown> {
+    return JSON.parse(await this.succeed([...args, '--json'])) as unknown
   }
 
   /** Mounts and remembers the daemon, so that the test's end ends it. */

@@ -9,9 +9,17 @@ const COMMANDS = [
   'unmount',
   'stop',
   'status',
+  'invite',
+  'join',
+  'devices',
+  'sync',
+  'conflicts',
+  'versions',
+  'cat',
   'verify',
   'rebuild-index',
-  'config'
+  'config',
+  'bootstrap'
 ] as const
 
 /** One line that begins with the program's name. */
@@ -19,7 +27,8 @@ const ONE_LINE = /^grove: [^\n]+\n$/
 
 t.test('--help of every command shows examples and touches nothing', async t => {
   const grove = await GroveHome.make(t)
-  const all = [['--help'], ...COMMANDS.map(name => [name, '--help'])]
+  const commands = [...COMMANDS.map(name => [name]), ['conflicts', 'resolve']]
+  const all = [['--help'], ...commands.map(name => [...name, '--help'])]
   const outcomes = await Promise.all(all.map(args => grove.run(args)))
   for (const [at, { code, stdout, stderr }] of outcomes.entries()) {
     t.equal(code, 0, `${all[at]?.join(' ')}`)
@@ -42,7 +51,19 @@ t.test('a wrong command line is one line and exit 2', async t => {
     ['init', '--name', ''],
     ['init', '--name', 'x'.repeat(64)],
     ['config', 'history.keep', 'soon'],
-    ['config', 'colour']
+    ['config', 'colour'],
+    ['config', 'content', 'some'],
+    ['invite', '--minutes', '0'],
+    ['join'],
+    ['join', 'code', '--name', ''],
+    ['conflicts', 'resolve', 'a'],
+    ['conflicts', 'resolve', 'a', '--keep', 'all'],
+    ['conflicts', 'list'],
+    ['versions'],
+    ['cat', 'a'],
+    ['sync', '--timeout', 'soon'],
+    ['bootstrap'],
+    ['bootstrap', '--host', 'localhost']
   ]
   const outcomes = await Promise.all(all.map(args => grove.run(args)))
   for (const [at, { code, stdout, stderr }] of outcomes.entries()) {
@@ -56,7 +77,17 @@ t.test('a wrong command line is one line and exit 2', async t => {
 
 t.test('without a drive every command says what to do', async t => {
   const grove = await GroveHome.make(t)
-  const all = [['mount'], ['status'], ['verify'], ['rebuild-index'], ['config']]
+  const all = [
+    ['mount'],
+    ['status'],
+    ['verify'],
+    ['rebuild-index'],
+    ['config'],
+    ['invite'],
+    ['devices'],
+    ['conflicts'],
+    ['sync']
+  ]
   const outcomes = await Promise.all(all.map(args => grove.run(args)))
   for (const [at, { code, stderr }] of outcomes.entries()) {
     t.equal(code, 1, `${all[at]?.join(' ')}`)
@@ -73,10 +104,11 @@ t.test('without a drive every command says what to do', async t => {
 
 t.test('config shows and keeps settings', async t => {
   const grove = await GroveHome.initialised(t)
-  t.equal(await grove.succeed(['config']), 'history.keep 24h\n')
+  t.equal(await grove.succeed(['config']), 'history.keep 24h\ncontent all\n')
   t.equal(await grove.succeed(['config', 'history.keep', '7d']), '7d\n')
   t.equal(await grove.succeed(['config', 'history.keep']), '7d\n')
-  t.strictSame(JSON.parse(await grove.succeed(['config', '--json'])), { 'history.keep': '7d' })
+  t.equal(await grove.succeed(['config', 'content', 'on-demand']), 'on-demand\n')
+  t.strictSame(await grove.json(['config']), { 'history.keep': '7d', content: 'on-demand' })
   t.equal((await grove.run(['config', 'history.keep', '-1h'])).code, 2)
   t.equal(await grove.succeed(['config', 'history.keep']), '7d\n')
 })
@@ -90,4 +122,23 @@ t.test('verify and rebuild-index work without a daemon', async t => {
   })
   t.match(JSON.parse(await grove.succeed(['rebuild-index', '--json'])), { rebuilt: true })
   t.equal(await grove.succeed(['verify']), 'everything is whole\n')
+})
+
+t.test('what the environment says of the network is checked before anything starts', async t => {
+  const grove = await GroveHome.initialised(t)
+  for (const environment of [
+    { GROVE_BOOTSTRAP: 'nowhere' },
+    { GROVE_BOOTSTRAP: '1.2.3.4:0' },
+    { GROVE_LISTEN: 'everywhere' }
+  ])
+    for (const args of [
+      ['mount', grove.mountPoint],
+      ['join', 'code']
+    ]) {
+      const { code, stderr } = await grove.run(args, { environment })
+      t.equal(code, 2, Object.values(environment)[0] ?? '')
+      t.match(stderr, ONE_LINE)
+      t.match(stderr, Object.keys(environment)[0] ?? '')
+    }
+  t.match(await grove.json(['status']), { running: false })
 })

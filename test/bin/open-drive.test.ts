@@ -108,6 +108,14 @@ t.test('a new drive has one epoch with its statements and is reopened in it', as
   await drive.close()
 })
 
+t.test('a statement that is none, and a log says it is, harms nobody', async t => {
+  const { options } = await setUp(t)
+  const drive = await openDrive(options)
+  drive.record([{ type: 'statement', bytes: Uint8Array.of(1, 2, 3) }])
+  await drive.close()
+  t.same((await look(options)).names, [])
+})
+
 t.test('a kill keeps the epoch, a lost power starts one, an unused one is not kept', async t => {
   const { options, home } = await setUp(t)
   await makeDirectories(options, ['a'])

@@ -40,17 +40,27 @@ t.test('parseDuration() takes a number and a unit', async t => {
 
 t.test('writeSetting() keeps what readSettings() gives back', async t => {
   const path = join(await temporaryFolder(t), 'settings.json')
-  t.strictSame(await readSettings(path), { 'history.keep': '24h' }, 'the default')
+  t.strictSame(await readSettings(path), { 'history.keep': '24h', content: 'all' }, 'the default')
   await writeSetting(path, { name: 'history.keep', value: '7d' })
-  t.strictSame(await readSettings(path), { 'history.keep': '7d' })
+  t.strictSame(await readSettings(path), { 'history.keep': '7d', content: 'all' })
+  await writeSetting(path, { name: 'content', value: 'on-demand' })
+  t.strictSame(await readSettings(path), { 'history.keep': '7d', content: 'on-demand' })
   const before = await readFile(path, 'utf8')
   await t.rejects(writeSetting(path, { name: 'history.keep', value: 'x' }), { code: 'USAGE' })
+  await t.rejects(writeSetting(path, { name: 'content', value: '7d' }), { code: 'USAGE' })
   t.equal(await readFile(path, 'utf8'), before, 'a bad value changes nothing')
 })
 
 t.test('readSettings() refuses a file that makes no sense', async t => {
   const path = join(await temporaryFolder(t), 'settings.json')
-  for (const text of ['', '[', 'null', '{"history.keep":5}', '{"history.keep":"soon"}']) {
+  for (const text of [
+    '',
+    '[',
+    'null',
+    '{"history.keep":5}',
+    '{"history.keep":"soon"}',
+    '{"content":"some"}'
+  ]) {
     await writeFile(path, text)
     await t.rejects(readSettings(path), { code: 'DAMAGED' }, text)
   }

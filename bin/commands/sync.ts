@@ -1,0 +1,91 @@
+/**
+ * `grove sync`: what is known of and not here yet; `--wait` until it is.
+ *
+ * @module
+ */
+import type { SyncStatus } from '../api.ts'
+import { ApiClient } from '../api-client.ts'
+import { writeResult, type Command, type Context, type Input } from '../command.ts'
+import { GroveError } from '../grove-error.ts'
+import { Home } from '../home.ts'
+import { ProgressBar } from '../progress-bar.ts'
+import { readableSize } from '../readable-size.ts'
+
+/** See the module. */
+export const syncCommand: Command = {
+  name: 'sync',
+  summary: 'save what was written, and say what of the other devices is not here yet',
+  positional: [],
+  options: [
+    { flags: '--wait', summary: 'until all operations and all content known of are here' },
+    { flags: '--timeout <seconds>', summary: 'with --wait: fail after so long' }
+  ],
+  examples: [
+    ['grove sync', 'see what is missing'],
+    ['grove sync --wait', 'before the train leaves: have everything here'],
+    ['grove sync --wait --timeout 60', 'but wait for a minute at most']
+  ],
+  run
+}
+
+async function run(context: Context, input: Input): Promise<undefined> {
+  const deadlineMs = performance.now() + readTimeoutMs(input.options.get('timeout'))
+  const wait = input.options.has('wait')
+  const home = await Home.locate(context.environment)
+  await home.check()
+  const daemon = await ApiClient.require(home, context.signal)
+  const bar = new SyncBar(context)
+  let last: SyncStatus | undefined
+  try {
+    for await (const { kind, status } of daemon.catchUp({ wait })) {
+      last = status
+      bar.update(status)
+      if (kind === 'progress' && performance.now() > deadlineMs)
+        throw new GroveError('UNREACHABLE', `the time is up: ${describe(status)}`)
+    }
+  } finally {
+    bar.end()
+  }
+  context.signal.throwIfAborted()
+  if (last === undefined) throw new GroveError('NO_ANSWER', 'the daemon said nothing')
+  await writeResult(context, { json: last, text: [describe(last)] })
+}
+
+/** Two bars, one after another: operations first, since only they tell what content there is. */
+class SyncBar {
+  readonly #entries: ProgressBar
+  readonly #bytes: ProgressBar
+  #entriesMax = 0
+  #bytesMax = 0
+
+  constructor({ stderr }: Context) {
+    this.#entries = new ProgressBar(stderr, 'Merging')
+    this.#bytes = new ProgressBar(stderr, 'Fetching')
+  }
+
+  update({ missingEntries, missingBytes }: SyncStatus): void {
+    this.#entriesMax = Math.max(this.#entriesMax, missingEntries)
+    this.#bytesMax = Math.max(this.#bytesMax, missingBytes)
+    if (missingEntries > 0)
+      this.#entries.update({ done: this.#entriesMax - missingEntries, total: this.#entriesMax })
+    else if (missingBytes > 0)
+      this.#bytes.update({ done: this.#bytesMax - missingBytes, total: this.#bytesMax })
+  }
+
+  end(): void {
+    this.#entries.end()
+    this.#bytes.end()
+  }
+}
+
+function describe({ missingEntries, missingBytes, online, devices }: SyncStatus): string {
+  const alone = devices > 0 && online === 0 ? '; no other device is online' : ''
+  if (missingEntries === 0 && missingBytes === 0) return `everything known of is here${alone}`
+  return `${missingEntries} entries and ${readableSize(missingBytes)} of content are missing${alone}`
+}
+
+function readTimeoutMs(asked: string | true | undefined): number {
+  if (asked === undefined) return Number.POSITIVE_INFINITY
+  if (typeof asked === 'string' && /^\d{1,9}$/.test(asked)) return Number(asked) * 1_000
+  throw new GroveError('USAGE', '--timeout takes a whole number of seconds')
+}

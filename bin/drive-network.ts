@@ -1,0 +1,314 @@
+/**
+ * A drive on the network: connections to the other devices, their logs, content in the background,
+ * invitations. Opened after the drive is, closed before it; whatever the network does, the drive
+ * goes on without it.
+ *
+ * @module
+ */
+import type { KeyFileContent } from '../src/crypto/key-file.ts'
+import { ContentFetcher } from '../src/replication/content-fetcher.ts'
+import { HyperswarmNetwork } from '../src/replication/hyperswarm-network.ts'
+import type { KnownPair } from '../src/replication/known-pairs.ts'
+import { Pairing } from '../src/replication/pairing.ts'
+import { Replication, type PeerStatus } from '../src/replication/replication.ts'
+import type { Clock } from '../src/sync/clock.ts'
+import type { LogKey } from '../src/sync/log.ts'
+import type { Member } from '../src/sync/members.ts'
+import type { Operation } from '../src/sync/operation.ts'
+import type { Replica } from '../src/sync/replica.ts'
+import type { DeviceStatus, InviteAnswer, MergedStatus, SyncStatus } from './api.ts'
+import type { DaemonLog } from './daemon-log.ts'
+import type { DeviceLogs } from './device-logs.ts'
+import type { DrivePeers } from './drive-peers.ts'
+import type { NetworkOptions } from './network-environment.ts'
+import { openPairingNetwork } from './pairing-network.ts'
+import type { ContentPolicy } from './settings.ts'
+import { systemRandom } from './system-random.ts'
+import { yieldToEventLoop } from './yield-to-event-loop.ts'
+
+/** What a drive's network works with; all of it is borrowed and outlives it. */
+export interface DriveNetworkParts {
+  /** How to reach the network. */
+  readonly network: NetworkOptions
+  /** The device's keys and the drive's. */
+  readonly keys: KeyFileContent
+  /** This device's logs. */
+  readonly logs: DeviceLogs
+  /** Who belongs to the drive. */
+  readonly peers: DrivePeers
+  /** The drive. */
+  readonly replica: Replica
+  /** Whether content is fetched by itself. */
+  readonly policy: ContentPolicy
+  /** Time. */
+  readonly clock: Clock
+  /** Where faults and notable events go. */
+  readonly log: DaemonLog
+  /** Told once that another device knows more of this device's current logs than it does. */
+  readonly onOutrun: () => void
+}
+
+/** See the module. */
+export class DriveNetwork {
+  readonly #parts: DriveNetworkParts
+  readonly #network: HyperswarmNetwork
+  readonly #replication: Replication
+  readonly #fetcher: ContentFetcher
+  readonly #pairing: Pairing
+  readonly #contentLogs = new Map<LogKey, KnownPair['contentLog']>()
+  #isTelling = false
+  #isClosed = false
+
+  /** Begins to look for the other devices. Waits for nothing. */
+  constructor(parts: DriveNetworkParts) {
+    this.#parts = parts
+    this.#network = this.#openNetwork()
+    this.#fetcher = this.#makeFetcher()
+    this.#replication = this.#makeReplication()
+    this.#pairing = this.#makePairing()
+    this.#listen()
+    for (const { contentLog } of parts.peers.pairs.remotes)
+      this.#contentLogs.set(contentLog.key, contentLog)
+    for (const { elsewhere } of parts.logs.earlier) this.#contentLogs.set(elsewhere.key, elsewhere)
+    this.#replication.start()
+    this.#fetcher.start()
+  }
+
+  /** What is wrong with the network, in a few words. */
+  get problem(): string | undefined {
+    return this.#network.problem
+  }
+
+  /** Connections that were refused: strangers, and devices that broke the rules. */
+  get refusedPeers(): number {
+    const { ends, refused } = this.#replication.status
+    return refused + ends.stranger + ends['no-member'] + ends.malformed + ends.flood
+  }
+
+  /** What is known of the other devices. */
+  peers(): readonly PeerStatus[] {
+    return this.#replication.peers()
+  }
+
+  /** What is known of and not here. */
+  get syncStatus(): SyncStatus {
+    const peers = this.peers()
+    return {
+      missingEntries: this.#missingEntries(peers),
+      missingBytes: this.#fetcher.progress.missingBytes,
+      online: peers.filter(peer => peer.connected).length,
+      devices: peers.length
+    }
+  }
+
+  /** Whether all that is known of is here. */
+  get isComplete(): boolean {
+    const { missingEntries, missingBytes } = this.syncStatus
+    return missingEntries === 0 && missingBytes === 0 && !this.#fetcher.progress.isCounting
+  }
+
+  /** Whether each connected device has said how far it is. */
+  get isInformed(): boolean {
+    const online = this.peers().filter(peer => peer.connected)
+    return online.length > 0 && online.every(peer => peer.heads.size > 0)
+  }
+
+  /** A member as others see it. */
+  deviceStatus(member: Member): DeviceStatus {
+    const peers = this.peers()
+    const peer = peers.find(each => each.id === member.id)
+    const isThis = peer === undefined
+    const there = isThis ? this.#parts.replica.heads : peer.heads
+    return {
+      name: member.name,
+      key: member.id,
+      isThis,
+      online: isThis || peer.connected,
+      ...(peer?.lastSeenMs !== undefined && { lastSeenMs: peer.lastSeenMs }),
+      here: this.#merged(this.#logsOf(member.id), this.#parts.replica.heads),
+      there: this.#merged(this.#logsOf(this.#own), there),
+      isSuspended: member.isSuspended
+    }
+  }
+
+  /** Makes an invitation. @throws {ReplicationError} `REFUSED`, `CLOSED` */
+  invite(options: { readonly minutes: number }): InviteAnswer {
+    return this.#pairing.createInvitation(options)
+  }
+
+  /** Takes up a changed setting. */
+  setPolicy(policy: ContentPolicy): void {
+    this.#fetcher.setPolicy(policy)
+    this.#replication.setTakesContent(policy === 'all')
+  }
+
+  /** Fetches all that is missing now, whatever the setting says. */
+  hurry(): void {
+    this.#fetcher.hurry()
+  }
+
+  /** Ends every conversation. Idempotent. */
+  async close(): Promise<void> {
+    this.#isClosed = true
+    const { replica, peers } = this.#parts
+    replica.onCommitted = () => undefined
+    replica.onContent = () => undefined
+    peers.onMembersChanged = () => undefined
+    await this.#pairing.close()
+    await this.#fetcher.close()
+    await this.#replication.close()
+    await this.#network.close()
+  }
+
+  #openNetwork(): HyperswarmNetwork {
+    const { network, keys, clock, log } = this.#parts
+    return new HyperswarmNetwork({
+      ...network,
+      keyPair: keys.deviceKeys.network,
+      clock,
+      random: systemRandom,
+      report: message => log.write(message)
+    })
+  }
+
+  #makeFetcher(): ContentFetcher {
+    const { policy, clock, logs, replica, log } = this.#parts
+    return new ContentFetcher({
+      policy,
+      clock,
+      yieldToEventLoop,
+      gauge: logs.logHome.fetchGauge,
+      blocksOf: key => this.#contentLogs.get(key),
+      missing: () => replica.missingBlocks(),
+      hasPeers: () => this.#network.connections.length > 0,
+      report: (message, cause) => log.write(message, cause)
+    })
+  }
+
+  #makeReplication(): Replication {
+    const { keys, logs, peers, replica, policy, clock, log } = this.#parts
+    return new Replication({
+      network: this.#network,
+      logHome: logs.logHome,
+      pairs: peers.pairs,
+      keys: keys.keys,
+      drive: keys.drive,
+      members: peers.members,
+      device: this.#own,
+      heads: () => replica.heads,
+      takesContent: policy === 'all',
+      clock,
+      onPair: pair => void this.#addPair(pair),
+      onEntries: key => this.#wake(key),
+      onBlock: (key, index) => this.#fetcher.arrived(key, index),
+      onPeers: () => this.#fetcher.peersChanged(),
+      onOutrun: key => this.#outrun(key),
+      report: (message, cause) => log.write(message, cause)
+    })
+  }
+
+  #makePairing(): Pairing {
+    const { keys, peers, clock, log, network } = this.#parts
+    return new Pairing({
+      keys,
+      members: peers.members,
+      record: operations => this.#record(operations),
+      openNetwork: () => openPairingNetwork(network, message => log.write(`pairing: ${message}`)),
+      clock,
+      random: systemRandom,
+      report: (message, error) => log.write(message, error)
+    })
+  }
+
+  #listen(): void {
+    const { replica, peers } = this.#parts
+    replica.onCommitted = lengths => {
+      this.#replication.pushCommitted(lengths)
+      this.#replication.headsChanged()
+    }
+    replica.onContent = blocks => this.#fetcher.add(blocks)
+    peers.onMembersChanged = () => this.#replication.membersChanged()
+  }
+
+  async #record(operations: readonly Operation[]): Promise<void> {
+    const { replica } = this.#parts
+    for (const operation of operations) replica.execute(operation)
+    await replica.sync()
+  }
+
+  /** The pair is known to the next start before anything of it is merged. */
+  async #addPair(pair: KnownPair): Promise<void> {
+    const { peers, replica, log } = this.#parts
+    this.#contentLogs.set(pair.contentLog.key, pair.contentLog)
+    try {
+      await peers.keep(pair)
+    } catch (error) {
+      log.write('the logs of another device could not be kept; they are merged later', error)
+      return
+    }
+    if (this.#isClosed) return
+    replica.addRemote(pair)
+    this.#tellHeads()
+  }
+
+  #wake(key: LogKey): void {
+    this.#parts.replica.wake(key)
+    this.#tellHeads()
+  }
+
+  /** Once what has arrived is merged; however often it is called until then, once. */
+  #tellHeads(): void {
+    if (this.#isTelling) return
+    this.#isTelling = true
+    this.#parts.replica
+      .settled()
+      .catch((error: unknown) => this.#parts.log.write('merging failed', error))
+      .finally(() => {
+        this.#isTelling = false
+        if (!this.#isClosed) this.#replication.headsChanged()
+      })
+  }
+
+  /** Of an earlier epoch it is no harm: nothing is appended to it, and what it lacks arrives. */
+  #outrun(key: LogKey): void {
+    const { operationLog, contentLog } = this.#parts.logs.current
+    if (key === operationLog.key || key === contentLog.key) this.#parts.onOutrun()
+    else this.#wake(key)
+  }
+
+  get #own(): string {
+    return Buffer.from(this.#parts.keys.deviceKeys.signing.publicKey).toString('hex')
+  }
+
+  #logsOf(device: string): readonly LogKey[] {
+    return this.#parts.peers.pairs.announcements
+      .filter(each => each.device === device)
+      .map(each => each.operationLog.key)
+  }
+
+  #merged(logs: readonly LogKey[], heads: ReadonlyMap<LogKey, number>): MergedStatus {
+    const peers = this.peers()
+    let [merged, known] = [0, 0]
+    for (const key of logs) {
+      merged += heads.get(key) ?? 0
+      known += this.#knownLength(key, peers)
+    }
+    return { merged, known: Math.max(merged, known) }
+  }
+
+  /** As far as anybody said, or as has arrived here. */
+  #knownLength(key: LogKey, peers: readonly PeerStatus[]): number {
+    const here = this.#parts.logs.logHome.replicated(key)?.contiguousLength ?? 0
+    return Math.max(here, ...peers.map(peer => peer.heads.get(key) ?? 0))
+  }
+
+  #missingEntries(peers: readonly PeerStatus[]): number {
+    const { heads } = this.#parts.replica
+    let missing = 0
+    for (const { operationLog } of this.#parts.peers.pairs.announcements) {
+      const merged = heads.get(operationLog.key) ?? 0
+      missing += Math.max(0, this.#knownLength(operationLog.key, peers) - merged)
+    }
+    return missing
+  }
+}

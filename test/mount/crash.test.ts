@@ -4,17 +4,14 @@
  *
  * GROVE_CRASH_ROUNDS says how many rounds: 5 by default, 50 in the long run (npm run crash).
  */
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { constants } from 'node:fs'
 import { access } from 'node:fs/promises'
 import t from 'tap'
 import { GroveHome } from '../bin/grove-home.ts'
 import { SeededRandom } from '../support/seeded-random.ts'
+import { brokenPromises, startWriter } from './crash-clients.ts'
 
 const ROUNDS = Number(process.env['GROVE_CRASH_ROUNDS'] ?? 5)
-const LOADER = '@tapjs/typescript/import'
-const CLIENT_MS_MAX = 60_000
 const WRITING_MS_MIN = 100
 const WRITING_MS_SPREAD = 900
 
@@ -26,16 +23,6 @@ const hasFuse = await access('/dev/fuse', constants.R_OK | constants.W_OK).then(
 )
 const options = hasFuse ? {} : { skip: '/dev/fuse is missing or may not be opened' }
 
-/** Runs a client script with our TypeScript loader. */
-function startClient(script: string, args: readonly string[]) {
-  const file = new URL(script, import.meta.url).pathname
-  return spawn(process.execPath, ['--import', LOADER, file, ...args], {
-    stdio: 'pipe',
-    timeout: CLIENT_MS_MAX,
-    killSignal: 'SIGKILL'
-  })
-}
-
 /** Writes until the daemon is killed. @returns the lines of what was fsynced */
 async function writeUntilKilled(
   home: GroveHome,
@@ -43,29 +30,11 @@ async function writeUntilKilled(
   round: number,
   writingMs: number
 ): Promise<string[]> {
-  const writer = startClient('./crash-writer.ts', [home.mountPoint, String(round)])
-  let output = ''
-  writer.stdout.on('data', chunk => (output += String(chunk)))
-  const ended = once(writer, 'close')
-  // The writer's start-up is not writing: the clock starts with its first promise.
-  await Promise.race([once(writer.stdout, 'data'), ended])
+  const { child, promises } = await startWriter(home.mountPoint, round)
   await new Promise(wake => setTimeout(wake, writingMs))
-  if (writer.exitCode !== null) throw new Error('the writer ended before the daemon was killed')
+  if (child.exitCode !== null) throw new Error('the writer ended before the daemon was killed')
   await home.kill(pid)
-  await ended
-  // The last line may be cut in the middle; it was then not promised.
-  return output.split('\n').slice(0, -1)
-}
-
-/** @returns a line for each promise that was broken */
-async function brokenPromises(home: GroveHome, lines: readonly string[]): Promise<string> {
-  const reader = startClient('./crash-reader.ts', [home.mountPoint])
-  let output = ''
-  for (const stream of [reader.stdout, reader.stderr])
-    stream.on('data', chunk => (output += String(chunk)))
-  reader.stdin.end(lines.join('\n'))
-  const [code] = (await once(reader, 'close')) as [number | null]
-  return code === 0 ? output : `the reader ended with ${code}: ${output}`
+  return promises()
 }
 
 t.test(`nothing fsynced is lost by kill -9, ${ROUNDS} rounds`, options, async t => {
@@ -82,7 +51,7 @@ t.test(`nothing fsynced is lost by kill -9, ${ROUNDS} rounds`, options, async t 
     t.not(next, pid, 'another process serves the drive')
     pid = next
     t.equal(
-      await brokenPromises(home, promised),
+      await brokenPromises(home.mountPoint, promised),
       '',
       `round ${round}: all ${promised.length} are there`
     )

@@ -1,0 +1,324 @@
+/**
+ * What is asked of several devices, each question with its goal and its answer as figures.
+ *
+ * @module
+ */
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { pause, run } from '../command.ts'
+import { median } from '../report.ts'
+import { COMMAND, eventually } from './device.ts'
+import { Fleet } from './fleet.ts'
+
+/** How much each question does. */
+export interface DeviceScale {
+  /** Rounds of writing and seeing. */
+  readonly rounds: number
+  /** Operations of a drive that a new device catches up on. */
+  readonly operations: number
+  /** Operations of the device that was away. */
+  readonly lateOperations: number
+  /** Size of the file that is sent, in bytes. */
+  readonly fileBytes: number
+  /** How long idleness is watched, in seconds. */
+  readonly idleSec: number
+}
+
+/** The scale of the published figures. */
+export const FULL: DeviceScale = {
+  rounds: 500,
+  operations: 100_000,
+  lateOperations: 10_000,
+  fileBytes: 2 ** 30,
+  idleSec: 60
+}
+/** Enough to see that the benchmark works. */
+export const QUICK: DeviceScale = {
+  rounds: 20,
+  operations: 2_000,
+  lateOperations: 200,
+  fileBytes: 2 ** 25,
+  idleSec: 5
+}
+
+/** One figure of an answer. */
+export interface Figure {
+  /** What it is. */
+  readonly what: string
+  /** Its value with its unit. */
+  readonly value: string
+  /** The goal, in words. */
+  readonly goal?: string
+  /** Whether the goal is met. */
+  readonly met?: boolean
+}
+
+/** A question to a fleet of its own. */
+export interface DeviceQuestion {
+  /** Its name on the command line. */
+  readonly id: string
+  /** Asks it; `base` is an empty folder. */
+  readonly ask: (base: string, scale: DeviceScale) => Promise<readonly Figure[]>
+}
+
+/** One-way delay of the slow link, in milliseconds. */
+const SLOW_LINK_MS = 25
+/** How long anything may take, in milliseconds. */
+const PATIENCE_MS = 300_000
+/** The port of the node for the bare stack. */
+const BARE_PORT = 49_902
+/** Size of a block of the bare stack, that of Grove's, in bytes. */
+const BARE_BLOCK_BYTES = 128 * 1024
+/** The client that has no Grove in it. */
+const BARE_STACK = 'bare-stack'
+/** How many files stand in one directory of the catch-up. */
+const FILES_PER_DIRECTORY = 500
+
+/** All of them, in the order in which they are asked. */
+export const DEVICE_QUESTIONS: readonly DeviceQuestion[] = [
+  { id: 'propagate', ask: propagate },
+  { id: 'propagate-slow', ask: propagateSlow },
+  { id: 'idle', ask: idle },
+  { id: 'catch-up', ask: catchUp },
+  { id: 'late-merge', ask: lateMerge },
+  { id: 'transfer', ask: transfer }
+]
+
+async function propagate(base: string, { rounds }: DeviceScale): Promise<readonly Figure[]> {
+  const fleet = await Fleet.onLoopback(base, ['one', 'two'])
+  return withFleet(fleet, () => measurePropagation(fleet, rounds, { median: 10, late: 50 }))
+}
+
+async function propagateSlow(base: string, { rounds }: DeviceScale): Promise<readonly Figure[]> {
+  const fleet = await Fleet.onSlowLink(base, SLOW_LINK_MS)
+  const goal = { median: SLOW_LINK_MS + 15 }
+  return withFleet(fleet, () => measurePropagation(fleet, rounds, goal))
+}
+
+async function measurePropagation(
+  fleet: Fleet,
+  rounds: number,
+  goal: { readonly median: number; readonly late?: number }
+): Promise<readonly Figure[]> {
+  await fleet.begin()
+  await fleet.join(1, 'all')
+  const paths = [0, 1].map(number => join(fleet.device(number).directory, 'note'))
+  const output = await node('propagate-client', [...paths, String(rounds)])
+  const took = (JSON.parse(output) as number[]).toSorted((left, right) => left - right)
+  const late = took[Math.ceil(took.length * 0.99) - 1] ?? Number.NaN
+  const middle = median(took)
+  return [
+    {
+      what: `flush to the same bytes elsewhere, median of ${rounds}`,
+      value: `${middle.toFixed(1)} ms`,
+      goal: `${goal.median} ms`,
+      met: middle <= goal.median
+    },
+    {
+      what: 'the same, 99th percentile',
+      value: `${late.toFixed(1)} ms`,
+      ...(goal.late !== undefined && { goal: `${goal.late} ms`, met: late <= goal.late })
+    }
+  ]
+}
+
+async function idle(base: string, { idleSec }: DeviceScale): Promise<readonly Figure[]> {
+  const fleet = await Fleet.onLoopback(base, ['one', 'two', 'three'])
+  return withFleet(fleet, async () => {
+    await fleet.begin()
+    await fleet.join(1, 'all')
+    await fleet.join(2, 'all')
+    await pause(10_000)
+    const before = await Promise.all(fleet.devices.map(device => device.processorSec()))
+    await pause(idleSec * 1000)
+    const after = await Promise.all(fleet.devices.map(device => device.processorSec()))
+    const shares = after.map((sec, at) => (100 * (sec - (before[at] ?? 0))) / idleSec)
+    const worst = Math.max(...shares)
+    return [
+      {
+        what: `three devices connected and idle for ${idleSec} s, the busiest`,
+        value: `${worst.toFixed(2)} % of a core`,
+        goal: '1 %',
+        met: worst < 1
+      }
+    ]
+  })
+}
+
+async function catchUp(base: string, { operations }: DeviceScale): Promise<readonly Figure[]> {
+  const fleet = await Fleet.onLoopback(base, ['one', 'two'])
+  return withFleet(fleet, async () => {
+    await fleet.begin()
+    const count = await makeOperations(join(fleet.device(0).directory, 'tree'), operations)
+    await fleet.device(0).grove('sync', '--wait')
+    const from = performance.now()
+    await fleet.join(1, 'on-demand')
+    const joined = performance.now()
+    await eventually('all names are here', PATIENCE_MS, () => hasAll(fleet, 1, count))
+    const [pairing, catching] = [joined - from, performance.now() - joined]
+    return [
+      { what: 'join, mount and connect', value: `${(pairing / 1000).toFixed(1)} s` },
+      {
+        what: `a new device catches up on ${operations} operations, join included`,
+        value: `${((pairing + catching) / 1000).toFixed(1)} s`,
+        goal: '10 s',
+        met: pairing + catching <= 10_000
+      }
+    ]
+  })
+}
+
+async function lateMerge(base: string, scale: DeviceScale): Promise<readonly Figure[]> {
+  const fleet = await Fleet.onLoopback(base, ['one', 'two'])
+  return withFleet(fleet, async () => {
+    await fleet.begin()
+    await fleet.join(1, 'on-demand')
+    const [one, two] = [fleet.device(0), fleet.device(1)]
+    await one.stop()
+    const late = await makeOperations(join(two.directory, 'late'), scale.lateOperations)
+    await two.stop()
+    await one.mount()
+    await makeOperations(join(one.directory, 'newer'), scale.operations)
+    const watch = start('latency-client', [one.directory])
+    const from = performance.now()
+    await two.mount()
+    await fleet.connected(1)
+    const connected = performance.now()
+    const target = join(one.directory, 'late')
+    await eventually('the late ones are here', PATIENCE_MS, () => countsTo(target, late))
+    const took = performance.now() - connected
+    watch.child.stdin?.end('stop\n')
+    const worst = Number(await watch.output)
+    return [
+      { what: 'mount and connect', value: `${((connected - from) / 1000).toFixed(1)} s` },
+      {
+        what: `${scale.lateOperations} late operations under ${scale.operations} newer ones`,
+        value: `${(took / 1000).toFixed(1)} s`,
+        goal: '2 s',
+        met: took <= 2_000
+      },
+      {
+        what: 'the longest that a file operation was held up meanwhile (create to unlink)',
+        value: `${worst.toFixed(0)} ms`,
+        goal: '50 ms',
+        met: worst <= 50
+      }
+    ]
+  })
+}
+
+async function transfer(base: string, { fileBytes }: DeviceScale): Promise<readonly Figure[]> {
+  const bare = await transferBare(base, fileBytes)
+  const fleet = await Fleet.onLoopback(base, ['one', 'two'])
+  return withFleet(fleet, async () => {
+    await fleet.begin()
+    await fleet.join(1, 'on-demand')
+    const [one, two] = fleet.devices.map(device => join(device.directory, 'large'))
+    const mebibytes = String(fileBytes / 2 ** 20)
+    const source = ['if=/dev/urandom', 'bs=1M', `count=${mebibytes}`, 'conv=fsync']
+    await run('dd', [...source, `of=${one ?? ''}`], { timeoutMs: PATIENCE_MS })
+    await eventually('the name is there', PATIENCE_MS, () => hasSize(two ?? '', fileBytes))
+    const from = performance.now()
+    await fleet.device(1).grove('config', 'content', 'all')
+    await fleet.device(1).grove('sync', '--wait')
+    const took = (performance.now() - from) / 1000
+    await run('cmp', [one ?? '', two ?? ''], { timeoutMs: PATIENCE_MS })
+    return [
+      { what: `${mebibytes} MiB through the bare stack`, value: rate(fileBytes, bare) },
+      {
+        what: `${mebibytes} MiB through Grove`,
+        value: `${rate(fileBytes, took)}, ${(bare / took).toFixed(2)} x`,
+        goal: '0.5 x',
+        met: bare / took >= 0.5
+      }
+    ]
+  })
+}
+
+async function transferBare(base: string, fileBytes: number): Promise<number> {
+  const dht = spawn(process.execPath, [
+    ...[COMMAND, 'bootstrap', '--host', '127.0.0.1', '--port', String(BARE_PORT)]
+  ])
+  await once(dht.stdout, 'data')
+  const folders = ['bare-sender', 'bare-receiver'].map(name => join(base, name))
+  const blocks = String(fileBytes / BARE_BLOCK_BYTES)
+  const common = [folders[0] ?? '', String(BARE_PORT), blocks, String(BARE_BLOCK_BYTES)]
+  const sender = start(BARE_STACK, ['send', ...common])
+  try {
+    const [line] = (await once(sender.child.stdout ?? process.stdin, 'data')) as [Buffer]
+    const { key } = JSON.parse(line.toString()) as { key: string }
+    return Number(await node(BARE_STACK, ['receive', folders[1] ?? '', String(BARE_PORT), key]))
+  } finally {
+    sender.child.stdin?.end()
+    dht.kill('SIGTERM')
+  }
+}
+
+async function withFleet<T>(fleet: Fleet, body: () => Promise<T>): Promise<T> {
+  try {
+    return await body()
+  } finally {
+    await fleet.close()
+  }
+}
+
+/** Makes files of a few bytes, each a create and a write. @returns how many */
+async function makeOperations(directory: string, operations: number): Promise<number> {
+  const count = Math.floor(operations / 2)
+  await mkdir(directory)
+  const script = `i=0; while [ $i -lt ${count} ]; do
+    d=$((i / ${FILES_PER_DIRECTORY})); [ -d "$1/$d" ] || mkdir "$1/$d"
+    echo $i > "$1/$d/$i"; i=$((i + 1)); done`
+  await run('sh', ['-c', script, 'sh', directory], { timeoutMs: PATIENCE_MS })
+  return count
+}
+
+function hasAll(fleet: Fleet, number: number, count: number): Promise<boolean> {
+  return countsTo(join(fleet.device(number).directory, 'tree'), count)
+}
+
+async function countsTo(directory: string, count: number): Promise<boolean> {
+  const script = '[ -d "$1" ] && find "$1" -type f | wc -l || echo 0'
+  const output = await run('sh', ['-c', script, 'sh', directory], { timeoutMs: PATIENCE_MS })
+  return Number(output) === count
+}
+
+async function hasSize(path: string, size: number): Promise<boolean> {
+  const output = await run('sh', ['-c', 'stat -c %s "$1" 2>/dev/null || echo 0', 'sh', path])
+  return Number(output) === size
+}
+
+function rate(bytes: number, sec: number): string {
+  return `${(bytes / 2 ** 20 / sec).toFixed(0)} MiB/s`
+}
+
+/** Runs a client of this folder to its end. @returns what it printed */
+async function node(client: string, args: readonly string[]): Promise<string> {
+  return run(process.execPath, [pathOf(client), ...args], { timeoutMs: PATIENCE_MS })
+}
+
+/** Starts a client of this folder. */
+function start(
+  client: string,
+  args: readonly string[]
+): { readonly child: ChildProcess; readonly output: Promise<string> } {
+  const child = spawn(process.execPath, [pathOf(client), ...args], {
+    stdio: ['pipe', 'pipe', 'inherit']
+  })
+  const output = new Promise<string>((resolve, reject) => {
+    let text = ''
+    child.stdout?.on('data', chunk => (text += String(chunk)))
+    child.once('error', reject)
+    child.once('close', () => resolve(text))
+  })
+  return { child, output }
+}
+
+/** Compiled clients are beside this file; the bare stack is not compiled, as it has no types. */
+function pathOf(client: string): string {
+  const path = client === BARE_STACK ? `../../../bench/devices/${client}.mjs` : `./${client}.js`
+  return fileURLToPath(new URL(path, import.meta.url))
+}

@@ -15,3 +15,16 @@ declare class TextDecoder {
 
 /** Only for src/crypto/sodium.ts, where not zeroing a large buffer is worth its while. */
 declare const Buffer: { allocUnsafeSlow(sizeBytes: number): { readonly buffer: ArrayBuffer } }
+
+/** How whoever waits for another device gives up. */
+declare class AbortSignal {
+  private constructor()
+  readonly aborted: boolean
+  addEventListener(type: 'abort', listener: () => void, options?: { once: boolean }): void
+  removeEventListener(type: 'abort', listener: () => void): void
+}
+
+declare class AbortController {
+  readonly signal: AbortSignal
+  abort(): void
+}

@@ -15,7 +15,7 @@ import type { LogHome } from './log-home.ts'
 import type { HypercoreRemoteBlocks } from './remote-core.ts'
 
 /** How many pairs of one device are taken; each keeps two logs open. */
-export const PAIRS_PER_DEVICE_MAX = 64
+export const PAIRS_PER_DEVICE_MAX = 256
 
 /** How many pairs are taken in all. */
 export const PAIRS_MAX = 4096

@@ -10,6 +10,7 @@ import {
   type SessionEnd
 } from '../../src/replication/peer-session.ts'
 import { encodeSessionMessage } from '../../src/replication/session-message.ts'
+import { makePerson, state } from '../support/member-device.ts'
 import { MemoryFabric, type NetworkKeyPair } from '../support/memory-peer-network.ts'
 import { RawPeer } from '../support/raw-peer.ts'
 import { ReplicatedDrive, type ReplicatedDevice } from '../support/replicated-drive.ts'
@@ -131,6 +132,23 @@ t.test('who has a drive key and is no member learns neither of logs nor of membe
     hearsNothing(t, a, peer)
   }
   await until('both', () => a.replication.status.ends['no-member'] === 2)
+})
+
+t.test('who has a drive key and is no member adds no statements by strangers', async t => {
+  const { a, drive, meet, fabric } = await stage(t)
+  const [junk, stranger] = [drive.newKeys(), drive.newKeys()]
+  const before = a.members.refused
+  const [follows] = drive.statements
+  if (follows === undefined) throw new Error('no statements')
+  const saying = { action: 'suspend', about: junk, after: follows } as const
+  const statement = state(await makePerson(), stranger.signing, saying)
+  const peer = await meet(fabric.keyPair())
+  peer.say(peer.proof(drive.keys, drive.drive))
+  peer.say({ kind: 'hello', isLast: true, statements: [statement] })
+  await endsAs(t, a, peer, 'no-member')
+  t.equal(a.members.refused, before + 1)
+  t.equal(a.members.waiting, 0)
+  t.equal(a.members.add(statement), 'waiting', 'it is genuine, and of this drive')
 })
 
 t.test('two members that never heard of each other meet once one has', async t => {

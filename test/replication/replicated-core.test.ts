@@ -204,7 +204,8 @@ t.test('a proof of a length that no log has is refused before it is verified', a
   }
   const core = { core: inner, on: () => undefined }
   type Parts = ConstructorParameters<typeof ReplicatedCore>
-  new ReplicatedCore(core as unknown as Parts[0], options as unknown as Parts[1])
+  const guarded = new ReplicatedCore(core as unknown as Parts[0], options as unknown as Parts[1])
+  t.notOk(guarded.isFrozen)
   const verify = inner.verify as unknown as (proof: object, from: object) => Promise<boolean>
   const proof = (start: number, length: number) => {
     return { block: { index: 3, value: null }, upgrade: { start, length } }

@@ -5,6 +5,7 @@ import { ContentFetcher } from '../../src/replication/content-fetcher.ts'
 import { HyperswarmNetwork } from '../../src/replication/hyperswarm-network.ts'
 import { WANTED_PEERS_MAX } from '../../src/replication/peer-network.ts'
 import {
+  ANNOUNCE_INTERVAL_MS,
   HEADS_INTERVAL_MS,
   SESSION_ANNOUNCEMENTS_MAX,
   SPACE_RETRY_MS
@@ -445,4 +446,42 @@ t.test('logs of a device that is not known yet are taken once it is', async t =>
   if (attestation !== undefined) a.members.add(attestation)
   await until('the pair', () => a.pairOf(c) !== undefined)
   t.same(a.events, ['pair of c'])
+})
+
+t.test('many new pairs are passed on together, and not to where they came from', async t => {
+  const drive = await ReplicatedDrive.make()
+  const waits = new VirtualClock()
+  const a = await drive.device('a', { clock: waits })
+  const devices = [a]
+  for (const name of ['b', 'c', 'd', 'e', 'f']) devices.push(await drive.device(name))
+  t.teardown(async () => {
+    for (const device of devices) await device.close()
+  })
+  const [, b, c, ...others] = devices
+  if (b === undefined || c === undefined) throw new Error('no devices')
+  for (const statement of drive.statements) a.members.add(statement)
+  const on = fabric()
+  const networkA = networkOf(a, on)
+  a.connect(networkA)
+  const peers = [
+    await RawPeer.connect(networkOf(b, on), networkA.publicKey),
+    await RawPeer.connect(networkOf(c, on), networkA.publicKey)
+  ]
+  const heard = (peer: RawPeer | undefined) =>
+    (peer?.messages ?? []).flatMap(message =>
+      message.kind === 'logs' ? [message.announcements.length] : []
+    )
+  for (const peer of peers) {
+    peer.say(peer.proof(drive.keys, drive.drive))
+    peer.say({ kind: 'hello', isLast: true, statements: drive.statements })
+    await until('the logs', () => heard(peer).length === 1)
+  }
+  const announcements = others.flatMap(({ pairs }) => pairs.announcements.map(({ bytes }) => bytes))
+  peers[0]?.say({ kind: 'logs', announcements })
+  await until('the pairs', () => others.every(other => a.pairOf(other) !== undefined))
+  await until('the first', () => heard(peers[1]).length === 2)
+  waits.advance(ANNOUNCE_INTERVAL_MS)
+  await until('the rest', () => heard(peers[1]).length === 3)
+  t.same(heard(peers[1]), [1, 1, announcements.length - 1])
+  t.same(heard(peers[0]), [1], 'nothing back')
 })

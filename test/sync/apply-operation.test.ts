@@ -25,6 +25,7 @@ import { makeDevices } from '../support/model-check.ts'
 import { randomCommand } from '../support/model-command.ts'
 import { dump, treeOf, type ModelEntry } from '../support/model.ts'
 import { SeededRandom } from '../support/seeded-random.ts'
+import { createOf, DEVICE_LOGS, TwoDeviceIndex, writeOf } from '../support/two-device-index.ts'
 
 const RUNS = 100
 const COMMANDS = 30
@@ -414,4 +415,49 @@ t.test('a write to less than the file has leaves nothing behind its end', async 
 t.test('applyEntries() of a whole history knows everything it names', async t => {
   const index = await openIndex()
   t.ok(applyEntries(index, randomEntries(7)))
+})
+
+// What the author cannot have seen
+
+t.test('an operation on a version that its author had not seen does nothing', async t => {
+  const [A, B, C] = DEVICE_LOGS
+  const devices = await TwoDeviceIndex.create()
+  const file = devices.merge(A, createOf('f'))
+  const version = devices.merge(B, writeOf(file, file, 1))
+  const { f: ino = 0 } = devices.names()
+  const before = dumpIndex(devices.index)
+  const unseen = new Map([[A, 1]])
+  devices.merge(C, writeOf(file, version, 2), unseen)
+  const seen = { inode: file, base: version, time: time(9) }
+  devices.merge(C, { type: 'setattr', ...seen, mode: 0 }, unseen)
+  t.equal(dumpIndex(devices.index), before)
+  t.strictSame(devices.bytes(ino), [1, 1, 1])
+  checkIndex(devices.index)
+})
+
+t.test('what is no regular file is not written', async t => {
+  const [A, B] = DEVICE_LOGS
+  const devices = await TwoDeviceIndex.create()
+  const pipe = devices.merge(A, createOf('pipe', ROOT_ID, 'fifo'))
+  const before = dumpIndex(devices.index)
+  devices.merge(B, writeOf(pipe, pipe, 1))
+  devices.merge(B, writeOf(pipe, pipe, 1), new Map([[A, 1]]))
+  t.equal(dumpIndex(devices.index), before)
+})
+
+t.test('a file that was revived is shown where it was last written through', async t => {
+  const [A, B] = DEVICE_LOGS
+  const devices = await TwoDeviceIndex.create()
+  const file = devices.merge(A, createOf('f'))
+  const name = 'g' as Name
+  const link = { type: 'link' as const, inode: file, through: file, parent: ROOT_ID, name }
+  const linked = devices.merge(A, { ...link, time: time(2) })
+  devices.merge(A, { type: 'unlink', parent: ROOT_ID, links: [file, linked], time: time(3) })
+  t.strictSame(Object.keys(devices.names()), [])
+  const version = devices.merge(B, writeOf(file, file, 1), new Map([[A, 2]]))
+  t.strictSame(Object.keys(devices.names()), ['f'])
+  const again = { ...writeOf(file, version, 2), through: linked } as Operation
+  devices.merge(B, again)
+  t.strictSame(Object.keys(devices.names()), ['g'])
+  checkIndex(devices.index)
 })

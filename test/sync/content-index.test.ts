@@ -358,3 +358,23 @@ t.test('a wild clock does not break the list of what is superseded', async t => 
   t.equal([...content.supersededBefore(EVER, Infinity)].length, 4)
   t.equal([...content.supersededBefore(-5, Infinity)].length, 3, 'before 1970 is at its beginning')
 })
+
+t.test('recordUse() keeps a block that no file has, and leaves one in use alone', async t => {
+  const { content } = open(new MemoryKeyValueStore())
+  const piece = (index: number) => {
+    const made = block(index, 0, 100)
+    if (made.kind !== 'block') throw new Error('no block')
+    return made
+  }
+  const [log = LOGS[0]] = LOGS
+  const by = { log, index: 4, number: 2 }
+  content.recordUse(piece(1), 7, by)
+  const place = { log: 1, index: 1 }
+  t.ok(content.isRecorded(place))
+  t.equal(content.useCount(place), 0)
+  t.match([...content.supersededBefore(7, Infinity)], [{ ...place, sec: 7, by }])
+  content.write(2, [piece(3)], 5)
+  content.recordUse(piece(3), 9, by)
+  t.equal(content.useCount({ log: 1, index: 3 }), 1)
+  t.equal([...content.supersededBefore(9, Infinity)].length, 1)
+})

@@ -192,6 +192,7 @@ t.test(`the list of ${HISTORIES} random histories does not depend on order`, asy
   }
   let suspensions = 0
   let withdrawn = 0
+  let dropped = 0
   for (let history = 0; history < HISTORIES; history++) {
     const statements = [say(ROOT, 'attest', 'a')]
     for (let count = 0; count < 14; count++) {
@@ -216,10 +217,19 @@ t.test(`the list of ${HISTORIES} random histories does not depend on order`, asy
       t.fail(`history ${history} of seed ${SEED}, passed on`)
       return
     }
+    const carrying = statements.filter(({ hash, isRoot }) => isRoot || one.carrying.has(hash))
+    const rest = listMembers(carrying)
+    if (JSON.stringify(rest.members) !== JSON.stringify(one.members)) {
+      t.fail(`history ${history} of seed ${SEED}, without what carries nothing`)
+      return
+    }
+    if (carrying.length < statements.length) dropped++
     t.same(one.head, other.head)
+    t.same(one.head, rest.head)
     if (one.members.some(({ isSuspended }) => isSuspended)) suspensions++
     if (one.members.length < new Set(statements.map(({ subject }) => subject)).size) withdrawn++
   }
   t.ok(suspensions > HISTORIES / 4, `${suspensions} had a suspension`)
+  t.ok(dropped > HISTORIES / 4, `${dropped} had what carries nothing`)
   t.ok(withdrawn > HISTORIES / 4, `${withdrawn} had one who did not get in`)
 })

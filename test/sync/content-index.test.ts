@@ -366,8 +366,7 @@ t.test('recordUse() keeps a block that no file has, and leaves one in use alone'
     if (made.kind !== 'block') throw new Error('no block')
     return made
   }
-  const [log = LOGS[0]] = LOGS
-  const by = { log, index: 4, number: 2 }
+  const by = { log: logKey('a'.repeat(64)), index: 4, number: 2 }
   content.recordUse(piece(1), 7, by)
   const place = { log: 1, index: 1 }
   t.ok(content.isRecorded(place))

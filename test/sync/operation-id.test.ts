@@ -18,7 +18,7 @@ t.test('an identity and a time come back from their bytes', async () => {
       writeId(out, id, logs)
       writeTime(out, time)
       const reader = new ByteReader(out.view())
-      assert.deepEqual([readId(reader, logs), readTime(reader)], [id, time])
+      assert.deepEqual([readId(reader, logs), readTime(reader)], [{ ...id }, { ...time }])
       reader.end()
     })
   )

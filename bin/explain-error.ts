@@ -116,6 +116,11 @@ function explainReplication(error: ReplicationError): GroveError {
       return new GroveError('NEWER_FORMAT', error.message, options)
     case 'INTERRUPTED':
       return new GroveError('FAILED', 'interrupted', options)
+    case 'FULL':
+    case 'IMBALANCE':
+    case 'UNAVAILABLE':
+    case 'KEEP_LOCKED':
+      return new GroveError('FAILED', `the holder refused: ${error.message}`, options)
     case 'MOVED':
     case 'CLOSED':
     case 'IO':

@@ -20,6 +20,10 @@
  * - `REFUSED`: the device that invited cannot or may not take this one in.
  * - `BAD_ANSWER`: what was handed over is not genuine; nothing of it was kept.
  * - `INTERRUPTED`: whoever asked gave up.
+ * - `FULL`: a keeper's disk, or its quota for the person, has no room.
+ * - `IMBALANCE`: a keeper keeps more for the person than it accepts in return.
+ * - `UNAVAILABLE`: a keeper does not know the log, or the blocks did not come in time.
+ * - `KEEP_LOCKED`: a keep-lock stands against it, or blocks are marked as about to be dropped.
  */
 export type ReplicationErrorCode =
   | 'LOCKED'
@@ -36,6 +40,10 @@ export type ReplicationErrorCode =
   | 'REFUSED'
   | 'BAD_ANSWER'
   | 'INTERRUPTED'
+  | 'FULL'
+  | 'IMBALANCE'
+  | 'UNAVAILABLE'
+  | 'KEEP_LOCKED'
 
 /** An operating error of the homes of the hypercore family. */
 export class ReplicationError extends Error {

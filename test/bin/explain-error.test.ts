@@ -23,6 +23,7 @@ t.test('explainError() keeps its own errors and translates the rooms’', async 
     [new ReplicationError('USED', 'the code was used'), 'INVITATION', /the code was used/],
     [new ReplicationError('NEWER_FORMAT', 'newer code'), 'NEWER_FORMAT', /newer code/],
     [new ReplicationError('INTERRUPTED', 'x'), 'FAILED', /^interrupted$/],
+    [new ReplicationError('FULL', 'its quota is used up'), 'FAILED', /holder refused: its quota/],
     [new SyncError('UNREACHABLE', 'x'), 'UNREACHABLE', /no device/],
     [new FsError('EHOSTUNREACH', 'read'), 'UNREACHABLE', /no device/],
     [new FsError('ENOENT', 'read'), 'NOT_FOUND', /no such/],

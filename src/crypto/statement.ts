@@ -39,6 +39,7 @@ export const STATEMENT_BODY_BYTES_MAX = 64 * 1024
 export const NO_PREVIOUS: Uint8Array = new Uint8Array(HASH_BYTES)
 
 const VERSION = 1
+const LONE_SEQUENCE = 1
 const SIGNED_LABEL = asciiBytes('grove/statement/1')
 const DOMAIN = /^[a-z0-9/-]{1,64}$/
 const FIXED_BYTES = 2 + PUBLIC_KEY_BYTES + 8 + HASH_BYTES + 4 + SIGNATURE_BYTES
@@ -124,6 +125,48 @@ export function verifyStatement(
   if (!verify({ signature, message, publicKey: signer })) {
     throw new CryptoError('FORGED', 'the signature of a statement does not verify')
   }
+}
+
+/**
+ * Parses a statement and proves that the signer stated it.
+ *
+ * @param bytes - from anyone
+ * @param expected.signer - who must have signed; anyone when absent
+ * @throws {CryptoError} `TRUNCATED`, `MALFORMED`, `NEWER_FORMAT`, `FORGED`
+ */
+export function openStatement(
+  bytes: Uint8Array,
+  expected: { readonly domain: string; readonly signer?: Uint8Array }
+): Statement {
+  const statement = decodeStatement(bytes)
+  verifyStatement(statement, expected)
+  return statement
+}
+
+/** Signs and encodes a statement that is in no chain: sequence 1, no `previous`. */
+export function signLoneStatement(
+  content: Pick<StatementContent, 'domain' | 'body'>,
+  keyPair: KeyPair
+): Uint8Array {
+  const chained = { ...content, sequence: LONE_SEQUENCE, previous: NO_PREVIOUS }
+  return encodeStatement(signStatement(chained, keyPair))
+}
+
+/**
+ * Opens what {@link signLoneStatement} made, as {@link openStatement} does.
+ *
+ * @throws {CryptoError} as {@link openStatement}; `MALFORMED` when it is in a chain
+ */
+export function openLoneStatement(
+  bytes: Uint8Array,
+  expected: { readonly domain: string; readonly signer?: Uint8Array }
+): Statement {
+  const statement = openStatement(bytes, expected)
+  const { sequence, previous } = statement
+  if (sequence !== LONE_SEQUENCE || !equalBytes(previous, NO_PREVIOUS)) {
+    throw new CryptoError('MALFORMED', `a ${statement.domain} in a chain`)
+  }
+  return statement
 }
 
 /** Names a statement: 32 bytes, for the next one's `previous`. */

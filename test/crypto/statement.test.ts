@@ -9,6 +9,9 @@ import {
   STATEMENT_DOMAIN_BYTES_MAX,
   decodeStatement,
   encodeStatement,
+  openLoneStatement,
+  openStatement,
+  signLoneStatement,
   signStatement,
   statementHash,
   verifyStatement
@@ -54,6 +57,28 @@ t.test('verifyStatement() refuses another domain, signer or content', async t =>
   t.throws(() => verifyStatement({ ...statement, body: filled(8, 1) }, { domain }), refused)
   const renamed = { ...statement, domain: 'member/revoke' }
   t.throws(() => verifyStatement(renamed, { domain: 'member/revoke' }), refused)
+})
+
+t.test('openStatement() parses and proves', async t => {
+  const { domain } = content
+  t.equal(toHex(openStatement(bytes, { domain }).body), toHex(content.body))
+  openStatement(bytes, { domain, signer: keyPair.publicKey })
+  t.throws(() => openStatement(bytes, { domain: 'member/revoke' }), { code: 'FORGED' })
+  const signer = signingKeyPair(filled(32, 9)).publicKey
+  t.throws(() => openStatement(bytes, { domain, signer }), { code: 'FORGED' })
+  t.throws(() => openStatement(flipped(bytes, bytes.length - 1), { domain }), { code: 'FORGED' })
+})
+
+t.test('openLoneStatement() takes only what stands alone', async t => {
+  const { domain, body } = content
+  const lone = signLoneStatement({ domain, body }, keyPair)
+  t.equal(toHex(openLoneStatement(lone, { domain }).body), toHex(body))
+  t.throws(() => openLoneStatement(lone, { domain: 'member/revoke' }), { code: 'FORGED' })
+  for (const change of [{ sequence: 2 }, { sequence: 0 }, { previous: filled(32, 1) }]) {
+    const alone = { domain, body, sequence: 1, previous: NO_PREVIOUS }
+    const chained = encodeStatement(signStatement({ ...alone, ...change }, keyPair))
+    t.throws(() => openLoneStatement(chained, { domain }), { code: 'MALFORMED' })
+  }
 })
 
 t.test('every changed byte is refused by decodeStatement() or verifyStatement()', async () => {

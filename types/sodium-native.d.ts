@@ -6,6 +6,10 @@ declare module 'sodium-native' {
     sodium_memzero(bytes: Uint8Array): void
     sodium_memcmp(left: Uint8Array, right: Uint8Array): boolean
     crypto_generichash(out: Uint8Array, message: Uint8Array, key?: Uint8Array): void
+    readonly crypto_generichash_STATEBYTES: number
+    crypto_generichash_init(state: Uint8Array, key: Uint8Array, size: number): void
+    crypto_generichash_update(state: Uint8Array, message: Uint8Array): void
+    crypto_generichash_final(state: Uint8Array, out: Uint8Array): void
     crypto_generichash_batch(out: Uint8Array, messages: readonly Uint8Array[]): void
     crypto_aead_xchacha20poly1305_ietf_encrypt(
       out: Uint8Array,

@@ -106,6 +106,29 @@ export function keyedBlake2b(input: {
   return hash
 }
 
+/** Keyed BLAKE2b-256 of a message that comes in parts. */
+export class KeyedBlake2b {
+  readonly #state = new Uint8Array(sodium.crypto_generichash_STATEBYTES)
+
+  /** @param key - 16 to 64 bytes */
+  constructor(key: Uint8Array) {
+    sodium.crypto_generichash_init(this.#state, key, HASH_BYTES)
+  }
+
+  /** Goes on with the next part of the message; only read. */
+  add(part: Uint8Array): this {
+    sodium.crypto_generichash_update(this.#state, part)
+    return this
+  }
+
+  /** Gives the hash of all parts; 32 bytes, fresh. The last call. */
+  end(): Uint8Array {
+    const hash = new Uint8Array(HASH_BYTES)
+    sodium.crypto_generichash_final(this.#state, hash)
+    return hash
+  }
+}
+
 /** Derives a 32-byte key into locked memory: BLAKE2b-256 of `message` under `key`. */
 export function secureBlake2b(input: {
   readonly key: Uint8Array

@@ -3,6 +3,7 @@ import sodium from 'sodium-native'
 import t from 'tap'
 import {
   BOX_OVERHEAD_BYTES,
+  KeyedBlake2b,
   argon2id,
   blake2b,
   boxKeyPair,
@@ -71,6 +72,20 @@ t.test('blake2b() and keyedBlake2b() give the published vectors', async t => {
     toHex(keyed),
     '10ebb67700b1868efb4417987acf4690ae9d972fb7a590c2f02871799aaa4786' +
       'b5e996e8f0f4eb981fc214b005f42d2ff4233499391653df7aefcbc13fc51568'
+  )
+})
+
+t.test('KeyedBlake2b gives keyedBlake2b() of the parts, however they are cut', async t => {
+  const key = counting(0, 32)
+  const message = counting(1, 200)
+  const whole = toHex(keyedBlake2b({ key, message, bytes: 32 }))
+  for (const cut of [0, 1, 128, 200]) {
+    const hash = new KeyedBlake2b(key).add(message.subarray(0, cut)).add(message.subarray(cut))
+    t.equal(toHex(hash.end()), whole)
+  }
+  t.equal(
+    toHex(new KeyedBlake2b(key).end()),
+    toHex(keyedBlake2b({ key, message: new Uint8Array(0), bytes: 32 }))
   )
 })
 

@@ -202,6 +202,8 @@ export class DriveNetwork {
       onEntries: key => this.#wake(key),
       onBlock: (key, index) => this.#fetcher.arrived(key, index),
       onPeers: () => this.#fetcher.peersChanged(),
+      onDevice: () => undefined,
+      takesConnection: () => false,
       onOutrun: key => this.#outrun(key),
       report: (message, cause) => log.write(message, cause)
     })

@@ -12,8 +12,8 @@
  * @module
  */
 
-/** How many devices may be wanted ({@link PeerNetwork.connectTo}) at a time. */
-export const WANTED_PEERS_MAX = 48
+/** How many devices and holders may be wanted ({@link PeerNetwork.connectTo}) at a time. */
+export const WANTED_PEERS_MAX = 112
 
 /** How many connections to devices that are not wanted may be open at a time. */
 export const STRANGERS_MAX = 16

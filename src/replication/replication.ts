@@ -18,7 +18,7 @@ import type { Member, Members } from '../sync/members.ts'
 import type { KnownPair, KnownPairs } from './known-pairs.ts'
 import type { Announcement } from './log-announcement.ts'
 import type { LogHome } from './log-home.ts'
-import { WANTED_PEERS_MAX, type PeerConnection, type PeerNetwork } from './peer-network.ts'
+import type { PeerConnection, PeerNetwork } from './peer-network.ts'
 import { PeerSession, type SessionEnd } from './peer-session.ts'
 import { RefusedPeers } from './refused-peers.ts'
 import type { ReplicatedCore } from './replicated-core.ts'
@@ -31,6 +31,9 @@ export const ANNOUNCE_INTERVAL_MS = 200
 
 /** Content of a commit is pushed up to so many blocks; more is left for the peers to ask for. */
 export const PUSHED_BLOCKS_MAX = 16
+
+/** How many devices connections are kept to; further ones may call themselves. */
+export const DEVICES_SOUGHT_MAX = 48
 
 /** How many announcements one session may bring. */
 export const SESSION_ANNOUNCEMENTS_MAX = 8192
@@ -74,10 +77,26 @@ export interface ReplicationParts {
   readonly onBlock: (log: LogKey, index: number) => void
   /** Told that a device came or went. */
   readonly onPeers: () => void
+  /** Told of each device with which a conversation has begun; it ends with the connection. */
+  readonly onDevice: (device: ConnectedDevice) => void
+  /**
+   * Takes the connection to a computer that is no device of the drive, and owns it then.
+   *
+   * @returns false to leave it to the drive
+   */
+  readonly takesConnection: (connection: PeerConnection) => boolean
   /** Told once that a log of this device has entries that it did not write: start a new epoch. */
   readonly onOutrun: (log: LogKey) => void
   /** Told what went wrong, for the log: no names, no keys. */
   readonly report: (message: string, cause?: unknown) => void
+}
+
+/** A device at the other end of an open conversation. */
+export interface ConnectedDevice {
+  /** Who it is. */
+  readonly member: Member
+  /** What the conversation is on; borrowed. */
+  readonly connection: PeerConnection
 }
 
 /** What is known of another device. */
@@ -277,6 +296,7 @@ export class Replication {
   #connected(connection: PeerConnection): void {
     if (this.#closing !== undefined || !this.#mayConnect(connection.remotePublicKey))
       return void connection.close()
+    if (this.#parts.takesConnection(connection)) return
     const { keys, drive, members, clock } = this.#parts
     const session = new PeerSession({
       connection,
@@ -304,6 +324,8 @@ export class Replication {
     this.#tellHeadsTo(record)
     this.#seekMembers()
     this.#parts.onPeers()
+    const { member, connection } = session
+    if (member !== undefined && session.isOpen) this.#parts.onDevice({ member, connection })
   }
 
   #ended(session: PeerSession, end: SessionEnd): void {
@@ -449,7 +471,7 @@ export class Replication {
     const { network, members, device } = this.#parts
     const others = members.all().filter(member => member.id !== device)
     const isSought = (member: Member): boolean => !member.isSuspended
-    const sought = new Set(others.filter(isSought).slice(0, WANTED_PEERS_MAX))
+    const sought = new Set(others.filter(isSought).slice(0, DEVICES_SOUGHT_MAX))
     // There are more members than places: those without one may call themselves.
     for (const member of others) if (!sought.has(member)) network.disconnectFrom(member.network)
     for (const member of sought) network.connectTo(member.network)

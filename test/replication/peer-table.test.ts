@@ -205,9 +205,10 @@ t.test('strangers have few places; one that is wanted later frees its place', as
 
 t.test('want() has a limit', async t => {
   const { made } = tableOf()
-  for (let index = 0; index < WANTED_PEERS_MAX; index++) made.want(key(index))
+  const wanted = (index: number): Uint8Array => key(index + 1).fill(0xee, 1)
+  for (let index = 0; index < WANTED_PEERS_MAX; index++) made.want(wanted(index))
   t.throws(() => made.want(GREATER), RangeError)
-  made.want(key(0))
+  made.want(wanted(0))
 })
 
 t.test('close() closes all connections and stops all timers', async t => {

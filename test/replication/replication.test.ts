@@ -3,9 +3,10 @@ import t, { type Test } from 'tap'
 import { SystemClock } from '../../bin/system-clock.ts'
 import { ContentFetcher } from '../../src/replication/content-fetcher.ts'
 import { HyperswarmNetwork } from '../../src/replication/hyperswarm-network.ts'
-import { WANTED_PEERS_MAX } from '../../src/replication/peer-network.ts'
+import type { PeerConnection } from '../../src/replication/peer-network.ts'
 import {
   ANNOUNCE_INTERVAL_MS,
+  DEVICES_SOUGHT_MAX,
   HEADS_INTERVAL_MS,
   SESSION_ANNOUNCEMENTS_MAX,
   SPACE_RETRY_MS
@@ -274,16 +275,39 @@ t.test('a member that was suspended hears no more, and its logs stay', async t =
   t.type(a.replication.peers()[0]?.lastSeenMs, 'number')
 })
 
+t.test('a connection that somebody else takes is no conversation of the drive', async t => {
+  const drive = await ReplicatedDrive.make()
+  const [a, b] = [await drive.device('a'), await drive.device('b')]
+  t.teardown(async () => {
+    await a.close()
+    await b.close()
+  })
+  const taken: PeerConnection[] = []
+  a.takesConnection = connection => {
+    taken.push(connection)
+    return taken.length === 1
+  }
+  const on = fabric()
+  a.connect(networkOf(a, on))
+  b.connect(networkOf(b, on))
+  await until('a connection', () => taken.length === 1)
+  t.same(taken[0]?.remotePublicKey, b.options.deviceKeys.publicKeys.network)
+  t.same(a.met, [])
+  await taken[0]?.close()
+  await until('the next one', () => a.met.length === 1 && b.met.length === 1)
+  t.same([a.met, b.met], [['b'], ['a']])
+})
+
 t.test('more members than can be wanted are no fault, before and while it runs', async t => {
   const drive = await ReplicatedDrive.make()
   const a = await drive.device('a')
   t.teardown(() => a.close())
-  for (let count = 0; count < WANTED_PEERS_MAX; count++) drive.state('attest', drive.newKeys())
+  for (let count = 0; count < DEVICES_SOUGHT_MAX; count++) drive.state('attest', drive.newKeys())
   for (const statement of drive.statements.slice(1)) a.members.add(statement)
   a.connect(networkOf(a, fabric()))
   for (let count = 0; count < 3; count++)
     t.equal(a.members.add(drive.state('attest', drive.newKeys())), 'added')
-  t.equal(a.replication.peers().length, WANTED_PEERS_MAX + 3)
+  t.equal(a.replication.peers().length, DEVICES_SOUGHT_MAX + 3)
 })
 
 t.test('nothing of a peer is stored when only the reserve of the disk is left', async t => {

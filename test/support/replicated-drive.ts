@@ -19,7 +19,7 @@ import { decodeStatement, NO_PREVIOUS, statementHash } from '../../src/crypto/st
 import { KnownPairs, type KnownPair } from '../../src/replication/known-pairs.ts'
 import { signAnnouncement } from '../../src/replication/log-announcement.ts'
 import { LogHome } from '../../src/replication/log-home.ts'
-import type { PeerNetwork } from '../../src/replication/peer-network.ts'
+import type { PeerConnection, PeerNetwork } from '../../src/replication/peer-network.ts'
 import { Replication } from '../../src/replication/replication.ts'
 import type { BlockStore } from '../../src/sync/block-store.ts'
 import type { Clock } from '../../src/sync/clock.ts'
@@ -129,6 +129,9 @@ export class ReplicatedDevice {
   onEntries: (log: LogKey) => void = () => undefined
   onBlock: (log: LogKey, index: number) => void = () => undefined
   onPeers: () => void = () => undefined
+  takesConnection: (connection: PeerConnection) => boolean = () => false
+  /** Devices that a conversation was begun with, by name. */
+  readonly met: string[] = []
   readonly network: PeerNetwork[] = []
   #replication: Replication | undefined
 
@@ -210,6 +213,8 @@ export class ReplicatedDevice {
       onEntries: log => this.onEntries(log),
       onBlock: (log, index) => this.onBlock(log, index),
       onPeers: () => this.onPeers(),
+      onDevice: ({ member }) => this.met.push(member.name),
+      takesConnection: connection => this.takesConnection(connection),
       onOutrun: () => this.events.push('outrun'),
       report: message => this.reports.push(message)
     })

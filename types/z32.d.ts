@@ -1,4 +1,4 @@
-/** The part of z32 1.1 that `src/crypto/invitation-code.ts` calls. */
+/** The part of z32 1.1 that `src/crypto/code-text.ts` calls. */
 declare module 'z32' {
   interface Z32 {
     encode(bytes: Uint8Array): string

@@ -1,36 +1,31 @@
 /**
- * The code of an invitation, as one device shows it and another takes it; the one home of z32.
+ * The code of an invitation, as one device shows it and another takes it.
+ *
+ * A code (see `code-text.ts`) of 40 characters that says:
  *
  * | bytes | what |
  * |---|---|
- * | 1 | version, 1 |
  * | 16 | secret, random |
  * | 4 | when it expires, seconds since 1970 |
- * | 4 | beginning of BLAKE2b-256 of `"grove/invitation/1"` and the bytes before: finds typing errors |
  *
- * As text these are 40 characters of z-base-32, which has no letters that look alike. Whoever
- * has the code may join in the inviter's drive until it was used or has expired.
+ * Whoever has the code may join in the inviter's drive until it was used or has expired.
  *
  * @module
  */
-import z32 from 'z32'
 import { ByteReader } from './byte-reader.ts'
 import { ByteWriter } from './byte-writer.ts'
-import { CryptoError } from './crypto-error.ts'
-import { asciiBytes, deriveKey } from './derive.ts'
-import { blake2bOfParts, equalBytes } from './sodium.ts'
+import { decodeCodeText, encodeCodeText } from './code-text.ts'
+import type { CodeKind } from './code-text.ts'
+import { deriveKey } from './derive.ts'
 
 /** How many bytes the secret of an invitation has. */
 export const INVITATION_SECRET_BYTES = 16
-/** How many characters a code has. */
-export const INVITATION_CODE_CHARACTERS = 40
-/** The longest text that is looked at as a code: room for spaces, line breaks and hyphens. */
-export const INVITATION_TEXT_CHARACTERS_MAX = 200
 
-const VERSION = 1
-const CHECK_BYTES = 4
-const CODE_BYTES = 1 + INVITATION_SECRET_BYTES + 4 + CHECK_BYTES
-const LABEL = asciiBytes('grove/invitation/1')
+const KIND: CodeKind = {
+  name: 'invitation',
+  label: 'grove/invitation/1',
+  bytes: INVITATION_SECRET_BYTES + 4
+}
 
 /** What a code says. */
 export interface InvitationCode {
@@ -40,12 +35,10 @@ export interface InvitationCode {
   readonly expiresMs: number
 }
 
-/** Writes a code as text: {@link INVITATION_CODE_CHARACTERS} characters. */
+/** Writes a code as text: 40 characters. */
 export function encodeInvitationCode({ secret, expiresMs }: InvitationCode): string {
-  const writer = new ByteWriter(new Uint8Array(CODE_BYTES)).u8(VERSION)
-  writer.put(secret, INVITATION_SECRET_BYTES).u32(Math.floor(expiresMs / 1000))
-  const checked = writer.bytes.subarray(0, CODE_BYTES - CHECK_BYTES)
-  return z32.encode(writer.put(checkOf(checked)).end())
+  const writer = new ByteWriter(new Uint8Array(KIND.bytes)).put(secret, INVITATION_SECRET_BYTES)
+  return encodeCodeText(KIND, writer.u32(Math.floor(expiresMs / 1000)).end())
 }
 
 /**
@@ -54,16 +47,7 @@ export function encodeInvitationCode({ secret, expiresMs }: InvitationCode): str
  * @throws {CryptoError} `MALFORMED`, `NEWER_FORMAT`
  */
 export function decodeInvitationCode(text: string): InvitationCode {
-  if (text.length > INVITATION_TEXT_CHARACTERS_MAX) throw notACode()
-  const characters = text.replaceAll(/[\s-]/g, '').toLowerCase()
-  if (characters.length !== INVITATION_CODE_CHARACTERS) throw notACode()
-  const bytes = bytesOf(characters)
-  const checked = bytes.subarray(0, CODE_BYTES - CHECK_BYTES)
-  if (!equalBytes(checkOf(checked), bytes.subarray(checked.length))) throw notACode()
-  const reader = new ByteReader(bytes)
-  const version = reader.u8()
-  if (version > VERSION) throw new CryptoError('NEWER_FORMAT', `an invitation ${version}`)
-  if (version !== VERSION) throw notACode()
+  const reader = new ByteReader(decodeCodeText(KIND, text))
   return { secret: reader.copy(INVITATION_SECRET_BYTES), expiresMs: reader.u32() * 1000 }
 }
 
@@ -81,20 +65,4 @@ export function pairingKeys(secret: Uint8Array): PairingKeys {
     seed: deriveKey({ key: secret, purpose: 'pairing/seed' }),
     topic: deriveKey({ key: secret, purpose: 'pairing/topic' })
   }
-}
-
-function checkOf(bytes: Uint8Array): Uint8Array {
-  return blake2bOfParts([LABEL, bytes]).subarray(0, CHECK_BYTES)
-}
-
-function bytesOf(characters: string): Uint8Array {
-  try {
-    return new Uint8Array(z32.decode(characters))
-  } catch (cause) {
-    throw new CryptoError('MALFORMED', 'no code of an invitation', { cause })
-  }
-}
-
-function notACode(): CryptoError {
-  return new CryptoError('MALFORMED', 'no code of an invitation')
 }

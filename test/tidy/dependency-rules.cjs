@@ -12,7 +12,7 @@ const HOMES = {
   'sodium-native': 'src/crypto/sodium.ts',
   'bip39-mnemonic': 'src/crypto/recovery-words.ts',
   'keet-identity-key': 'src/crypto/identity.ts',
-  z32: 'src/crypto/invitation-code.ts',
+  z32: 'src/crypto/code-text.ts',
   lmdb: 'src/sync/lmdb-key-value-store.ts',
   hypercore: 'src/replication/core-slot.ts',
   'hypercore-crypto': 'src/replication/core-slot.ts',

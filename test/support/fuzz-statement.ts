@@ -38,7 +38,7 @@ export function fuzzStatement(input: {
   const failures: string[] = []
   let opened = 0
   for (let count = 0; count < input.inputs; count++) {
-    const signed = random.integer(2) === 0
+    const signed = random.integer(4) === 0
     const changed = hostileBytes(random, [signed ? body : genuine])
     const bytes = signed
       ? encodeStatement(signStatement({ domain, sequence, previous, body: changed }, keyPair))

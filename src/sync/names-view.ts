@@ -18,6 +18,7 @@ import { ByteWriter } from './byte-writer.ts'
 import type { Timestamp } from './clock.ts'
 import { conflictName, resemblesConflictName } from './conflict-name.ts'
 import { ConflictNames } from './conflict-names.ts'
+import type { EntryCausality } from './entry-causality.ts'
 import type { Causality } from './file-family.ts'
 import type { InodeRecord, LinkRecord } from './inode-record.ts'
 import { CLAIM_RANKS, type Claim, type NameRow } from './name-row.ts'
@@ -63,8 +64,8 @@ export interface NamesViewParts {
   readonly names: Table<NameRow>
   /** Inodes. */
   readonly inodes: Table<InodeRecord>
-  /** The order of operations. */
-  readonly causality: Pick<Causality, 'compare'>
+  /** The order of operations, and which of them are in the entry that is not sealed yet. */
+  readonly causality: Pick<Causality, 'compare'> & Pick<EntryCausality, 'isOpen'>
   /** Who wrote an operation, and when. */
   readonly authorOf: (id: OperationId) => { readonly device: string; readonly time: Timestamp }
 }
@@ -95,6 +96,8 @@ export class NamesView {
   /** Names of a shown directory whose claims are to be named anew. */
   readonly #renewed = new Map<number, Set<Name>>()
   #dirty = new Map<number, Set<Name>>()
+  /** Names that operations of the open entry claim: its time, which names tell, is not final. */
+  readonly #claimedByOpen = new Map<number, Set<Name>>()
   readonly #loose = new Set<number>()
   readonly #before = new Map<number, Map<Name, number | undefined>>()
   /** Directories that are shown with others than before, and the number shown before. */
@@ -244,6 +247,7 @@ export class NamesView {
     this.#beforeChange(parent, name, claim.ino)
     const others = this.#parts.names.get(parent, name)?.claims ?? []
     this.#parts.names.put(parent, name, { name, claims: [...others, claim] })
+    if (this.#parts.causality.isOpen(claim.by)) addName(this.#claimedByOpen, parent, name)
     if (others.length > 0) this.#markDirty(parent, name)
   }
 
@@ -261,11 +265,21 @@ export class NamesView {
     if (this.#unions.has(ino)) this.#loose.add(ino)
   }
 
-  /** Says that what names are made from changed: the time or the author of operations. */
+  /** Says that the authors of operations, which names tell, are called otherwise. */
   renewConflictNames(): void {
     for (const [directory, names] of this.#contested) {
       for (const name of names) this.#markDirty(directory, name)
     }
+  }
+
+  /** Says that the open entry is sealed. @param isLater - whether its time is another than before */
+  closeEntry(isLater: boolean): void {
+    for (const [directory, names] of this.#claimedByOpen) {
+      const contested = this.#contested.get(this.shownOf(directory))
+      if (!isLater || !contested) continue
+      for (const name of names) if (contested.has(name)) this.#markDirty(directory, name)
+    }
+    this.#claimedByOpen.clear()
   }
 
   /** Resolves what was changed. @returns names that may stand for something else than before */
@@ -410,9 +424,7 @@ export class NamesView {
   }
 
   #markDirty(parent: number, name: Name): void {
-    const names = this.#dirty.get(parent)
-    if (names) names.add(name)
-    else this.#dirty.set(parent, new Set([name]))
+    addName(this.#dirty, parent, name)
   }
 
   /** Brings unions and contested names up to date with what wants a name. */
@@ -431,9 +443,7 @@ export class NamesView {
     if (isContested !== wasContested) this.#setContested(shown, name, isContested)
     const isOther = this.#contested.has(shown) && resemblesConflictName(name)
     if (!isContested && !wasContested && !isOther) return
-    const names = this.#renewed.get(shown)
-    if (names) names.add(name)
-    else this.#renewed.set(shown, new Set([name]))
+    addName(this.#renewed, shown, name)
   }
 
   #setMerged(shown: number, name: Name, merged: number): void {
@@ -540,6 +550,12 @@ export class NamesView {
 export interface SubFormat {
   /** The sub key in the store. */
   readonly storedSub: (group: number, sub: string) => string
+}
+
+function addName(namesOf: Map<number, Set<Name>>, directory: number, name: Name): void {
+  const names = namesOf.get(directory)
+  if (names) names.add(name)
+  else namesOf.set(directory, new Set([name]))
 }
 
 function sameNumbers(left: readonly number[], right: readonly number[]): boolean {

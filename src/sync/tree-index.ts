@@ -369,7 +369,7 @@ export class TreeIndex implements TreeRows {
     for (const log of entry.seen.keys()) this.addLog(log)
     const wasOpen = this.causality.isOpen(entry)
     const isNews = this.causality.record(entry)
-    if (wasOpen && isNews) this.view.renewConflictNames()
+    if (wasOpen) this.view.closeEntry(isNews)
     this.#meta.put(META_LAMPORT, '', this.causality.highestLamport)
   }
 

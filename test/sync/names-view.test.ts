@@ -14,7 +14,7 @@ import {
   writeOf
 } from '../support/two-device-index.ts'
 
-const [A, B] = DEVICE_LOGS
+const [A, B, C] = DEVICE_LOGS
 const NONE = new Map()
 
 t.test('directories made at one place are shown as one, by the number known first', async t => {
@@ -83,6 +83,34 @@ t.test('conflict names follow the name of the device and the time of the entry',
   devices.merge(A, renameOf({ log: A, index: 0, number: 0 }, 'g'), NONE)
   t.strictSame(Object.keys(devices.names()).toSorted(), ['f', 'g'])
   t.ok(index.view.isPlain)
+  checkIndex(index)
+})
+
+t.test('an entry that is sealed renews the names that it claimed, not all', async t => {
+  const devices = await TwoDeviceIndex.create()
+  const { index } = devices
+  const count = 50
+  for (let i = 0; i <= count; i++) devices.merge(B, createOf(`f${i}`))
+  for (let i = 0; i < count; i++) devices.merge(C, createOf(`f${i}`), NONE)
+  devices.names()
+  devices.execute(createOf('g'))
+  devices.merge(C, createOf('g'), NONE)
+  const opened = 'g (conflict, device 1, 1970-01-01 00.01)'
+  t.ok(opened in devices.names())
+  let asked = 0
+  const { deviceOf } = index
+  index.deviceOf = log => {
+    asked++
+    return deviceOf(log)
+  }
+  devices.names()
+  asked = 0
+  const { lamport = 0 } = index.recordedEntry(A, 0) ?? {}
+  index.recordEntry({ log: A, index: 0, lamport, time: at(600), seen: NONE })
+  t.ok('g (conflict, device 1, 1970-01-01 00.10)' in devices.names(), 'its time is told')
+  t.notOk(opened in devices.names())
+  t.equal(Object.keys(devices.names()).length, 2 * count + 3)
+  t.ok(asked > 0 && asked < count, `${asked} of ${count} names were made anew`)
   checkIndex(index)
 })
 

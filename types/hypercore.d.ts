@@ -60,14 +60,39 @@ declare module 'hypercore' {
     onrange: (range: { readonly start: number; readonly length: number }) => unknown
     /** It says the same block by block. */
     onbitfield: (page: { readonly start: number }) => unknown
+    /** What it asked for and was not answered yet, by the request's number. */
+    readonly remoteRequests: Map<number, CorePeerRequest>
+    /** Tells it that blocks are here, or no more. */
+    wireRange: CoreWire<{
+      readonly drop: boolean
+      readonly start: number
+      readonly length: number
+    }>
+    /** Tells it the same bit by bit. */
+    wireBitfield: CoreWire<{ readonly start: number; readonly bitfield: Uint32Array }>
+    /** Tells it that it gets no answer. */
+    readonly wireNoData: CoreWire<{ readonly request: number; readonly reason: number }>
     /** Answers it. */
-    _handleRequest: (request: CoreUpgradeRequest) => Promise<void>
+    _handleRequest: (request: CorePeerRequest) => Promise<void>
     /** Sends a block unasked, with the proofs that it needs. */
     push(index: number): Promise<void>
   }
 
+  /** Sends one kind of message to a peer. */
+  export interface CoreWire<M> {
+    /** Sends it. */
+    send(message: M): unknown
+  }
+
   /** What a peer asks for. */
-  export interface CoreUpgradeRequest {
+  export interface CorePeerRequest {
+    /** What names it. */
+    readonly id: number
+    /** The block it wants. */
+    readonly block: {
+      /** Its number. */
+      readonly index: number
+    } | null
     /** From which length on it wants the proof of a longer one. */
     readonly upgrade: {
       /** The length it has. */

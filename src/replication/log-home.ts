@@ -34,6 +34,7 @@ import { ReplicationError, type ReplicationErrorCode } from './replication-error
 import { SyncError } from '../sync/sync-error.ts'
 import { diskBytes, SpaceGuard, writeBufferBytes } from './space-guard.ts'
 import { causeCodes, toSyncError } from './storage-error.ts'
+import { UploadGrants } from './upload-grants.ts'
 import { syncDirectory, syncFile, WalSync } from './wal-sync.ts'
 
 /** Blocks of 4 KiB and more go to files of their own kind, of this size. */
@@ -93,6 +94,9 @@ export interface LogHomeOptions {
   readonly clock?: Clock
 }
 
+/** What a log holds. */
+type LogKind = 'operations' | 'content'
+
 /** The open store of this device's logs. */
 export class LogHome {
   readonly #directory: string
@@ -105,6 +109,8 @@ export class LogHome {
   listener: ReplicationListener = DEAF
   /** Fetches that somebody waits for. */
   readonly fetchGauge = new FetchGauge()
+  /** Who is served which blocks of content logs. */
+  readonly uploads = new UploadGrants()
   readonly #slots = new Map<LogKey, Promise<CoreSlot>>()
   readonly #remotes = new Map<LogKey, Promise<RemoteCore>>()
   readonly #replicated = new Map<LogKey, ReplicatedCore>()
@@ -122,6 +128,8 @@ export class LogHome {
       reclaimer: new BlobReclaimer(db),
       takeCleared: () => this.#takeCleared()
     }
+    this.uploads.onChange = (publicKey, blocks) =>
+      this.#replicated.get(blocks.log)?.offer(publicKey, blocks)
   }
 
   /**
@@ -151,12 +159,13 @@ export class LogHome {
    * @throws {SyncError} `DAMAGED`, `NO_SPACE`, `IO`
    */
   async openLog(identity: LogIdentity): Promise<HypercoreLog> {
-    return new HypercoreLog(await this.#slot(identity), () => this.sync())
+    return new HypercoreLog(await this.#slot(identity, 'operations'), () => this.sync())
   }
 
   /** Opens a content log; see {@link LogHome.openLog}. */
   async openBlockStore(identity: LogIdentity): Promise<HypercoreBlockStore> {
-    return new HypercoreBlockStore(await this.#slot(identity), () => this.sync(), this.#blocks)
+    const slot = await this.#slot(identity, 'content')
+    return new HypercoreBlockStore(slot, () => this.sync(), this.#blocks)
   }
 
   /**
@@ -166,12 +175,12 @@ export class LogHome {
    * @throws {SyncError} `DAMAGED`, `NO_SPACE`, `IO`, `CLOSED`
    */
   async openRemoteLog(identity: RemoteLogIdentity): Promise<RemoteLog> {
-    return new RemoteLog(await this.#remote(identity))
+    return new RemoteLog(await this.#remote(identity, 'operations'))
   }
 
   /** Opens the content log of another device; see {@link LogHome.openRemoteLog}. */
   async openRemoteBlocks(identity: RemoteLogIdentity): Promise<HypercoreRemoteBlocks> {
-    return new HypercoreRemoteBlocks(await this.#remote(identity), this.fetchGauge)
+    return new HypercoreRemoteBlocks(await this.#remote(identity, 'content'), this.fetchGauge)
   }
 
   /**
@@ -181,7 +190,7 @@ export class LogHome {
    * @param identity - of a log that is not appended to any more
    */
   async openOwnBlocksElsewhere(identity: LogIdentity): Promise<HypercoreRemoteBlocks> {
-    const { key, core } = await this.#slot(identity)
+    const { key, core } = await this.#slot(identity, 'content')
     const replicated = this.#replicated.get(key)
     if (replicated === undefined) throw new RangeError('an open log has a replicating side')
     return new HypercoreRemoteBlocks(new RemoteCore(core, replicated), this.fetchGauge)
@@ -276,12 +285,12 @@ export class LogHome {
     return cores
   }
 
-  async #slot(identity: LogIdentity): Promise<CoreSlot> {
+  async #slot(identity: LogIdentity, kind: LogKind): Promise<CoreSlot> {
     this.#throwIfClosed()
     const signer = logSigner(identity)
     const existing = this.#slots.get(signer.key)
     if (existing !== undefined) signer.keyPair.secretKey.fill(0)
-    const opened = existing ?? this.#openSlot(signer)
+    const opened = existing ?? this.#openSlot(signer, kind)
     this.#slots.set(signer.key, opened)
     try {
       return await opened
@@ -291,19 +300,19 @@ export class LogHome {
     }
   }
 
-  async #openSlot(signer: LogSigner): Promise<CoreSlot> {
+  async #openSlot(signer: LogSigner, kind: LogKind): Promise<CoreSlot> {
     const core = this.#store.get({ manifest: signer.manifest, allowFork: false })
     const slot = await CoreSlot.open(core, signer)
     slot.onOutrun = () => this.listener.onOutrun(signer.key)
-    this.#replicate(core, { key: signer.key, allowPush: false }, () => slot.freeze())
+    this.#replicate(core, { key: signer.key, kind, allowPush: false }, () => slot.freeze())
     return slot
   }
 
-  async #remote(identity: RemoteLogIdentity): Promise<RemoteCore> {
+  async #remote(identity: RemoteLogIdentity, kind: LogKind): Promise<RemoteCore> {
     this.#throwIfClosed()
     const { key, manifest } = logManifest(identity)
     if (this.#slots.has(key)) throw new RangeError('a log of this device is no remote log')
-    const opened = this.#remotes.get(key) ?? this.#openRemote(key, manifest)
+    const opened = this.#remotes.get(key) ?? this.#openRemote({ key, kind, manifest })
     this.#remotes.set(key, opened)
     try {
       return await opened
@@ -313,19 +322,25 @@ export class LogHome {
     }
   }
 
-  async #openRemote(key: LogKey, manifest: Manifest): Promise<RemoteCore> {
+  async #openRemote(log: {
+    readonly key: LogKey
+    readonly kind: LogKind
+    readonly manifest: Manifest
+  }): Promise<RemoteCore> {
+    const { key, kind, manifest } = log
     const core = this.#store.get({ manifest, allowFork: false, inflightRange: INFLIGHT })
     await core.ready()
-    return new RemoteCore(core, this.#replicate(core, { key, allowPush: true }))
+    return new RemoteCore(core, this.#replicate(core, { key, kind, allowPush: true }))
   }
 
   #replicate(
     core: Core,
-    options: { readonly key: LogKey; readonly allowPush: boolean },
+    options: { readonly key: LogKey; readonly kind: LogKind; readonly allowPush: boolean },
     freeze?: () => void
   ): ReplicatedCore {
     const replicated = new ReplicatedCore(core, {
       ...options,
+      ...(options.kind === 'content' && { grants: this.uploads }),
       guard: this.#blocks.guard,
       onArrival: index => this.listener.onArrival(options.key, index),
       onStarved: () => this.listener.onStarved(options.key),

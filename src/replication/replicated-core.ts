@@ -9,9 +9,13 @@
  *
  * @module
  */
+import { equalBytes } from '../crypto/sodium.ts'
+import type { BlockSet } from '../sync/block-bitmap.ts'
 import type { LogKey } from '../sync/log.ts'
 import type { Core, CorePeer, CoreProof } from './core-slot.ts'
+import { LimitedPeer } from './limited-peer.ts'
 import type { SpaceGuard } from './space-guard.ts'
+import type { UploadGrants } from './upload-grants.ts'
 
 /** How long a log may be, in entries; what peers say beyond it is a lie that would take memory. */
 export const LOG_LENGTH_MAX = 2 ** 26
@@ -25,6 +29,8 @@ export interface ReplicatedCoreOptions {
   readonly key: LogKey
   /** Whether peers may send blocks unasked. Never for a log of this device. */
   readonly allowPush: boolean
+  /** Who is served which blocks, of a content log; of other logs everybody is served all. */
+  readonly grants?: UploadGrants
   /** Refuses what would use up the disk. */
   readonly guard: SpaceGuard
   /**
@@ -45,6 +51,7 @@ export class ReplicatedCore {
   readonly key: LogKey
   readonly #core: Core
   readonly #options: ReplicatedCoreOptions
+  readonly #limited = new Map<CorePeer, LimitedPeer>()
   #isFollowed = false
   #isFrozen = false
 
@@ -59,7 +66,9 @@ export class ReplicatedCore {
     core.on('peer-add', peer => {
       boundClaims(peer)
       answerFromWhereAsked(peer)
+      this.#limit(peer)
     })
+    core.on('peer-remove', peer => this.#limited.delete(peer))
     core.on('append', () => options.onArrival())
     core.on('download', index => options.onArrival(index))
   }
@@ -119,8 +128,15 @@ export class ReplicatedCore {
    */
   async push(from: number, to: number): Promise<void> {
     if (this.#isFrozen) return
-    const peers = this.#core.core.replicator.peers.filter(isReady)
-    await Promise.all(peers.map(peer => pushTo(peer, from, to)))
+    const { peers } = this.#core.core.replicator
+    const ready = peers.filter(peer => isReady(peer) && !this.#limited.has(peer))
+    await Promise.all(ready.map(peer => pushTo(peer, from, to)))
+  }
+
+  /** Tells a peer that is limited which blocks of a window it may have from now on. */
+  offer(publicKey: Uint8Array, blocks: Omit<BlockSet, 'log'>): void {
+    for (const [{ remotePublicKey }, limited] of this.#limited)
+      if (equalBytes(remotePublicKey, publicKey)) limited.offer(blocks)
   }
 
   /** Whether a connected peer says that it has a block. */
@@ -131,6 +147,12 @@ export class ReplicatedCore {
   /** Whether any peer is connected that has the core. */
   get hasPeers(): boolean {
     return this.#core.core.replicator.peers.length > 0
+  }
+
+  #limit(peer: CorePeer): void {
+    const { grants, key } = this.#options
+    if (grants?.isLimited(peer.remotePublicKey) === true)
+      this.#limited.set(peer, new LimitedPeer(peer, key, grants))
   }
 
   /** Asks for the space before anything of a peer is stored; a peer that brings more waits. */

@@ -23,6 +23,9 @@ export type Purpose =
   | 'peer/topic'
   | 'pairing/seed'
   | 'pairing/topic'
+  | 'recovery/signing'
+  | 'recovery/record'
+  | 'recovery/summary'
 
 const PREFIX = 'grove/1/'
 const NO_CONTEXT = new Uint8Array(0)

@@ -13,7 +13,10 @@ const PURPOSES: readonly Purpose[] = [
   'log/operation',
   'log/content',
   'locator',
-  'device/name'
+  'device/name',
+  'recovery/signing',
+  'recovery/record',
+  'recovery/summary'
 ]
 const key = filled(32, 1)
 

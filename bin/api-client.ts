@@ -7,7 +7,6 @@ import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { createInterface } from 'node:readline'
 import {
   ERROR_TRAILER,
-  type ApiError,
   type CatRequest,
   type ConflictsAnswer,
   type DaemonStatus,
@@ -28,6 +27,18 @@ import {
   type VersionsAnswer,
   type VersionsRequest
 } from './api.ts'
+import type {
+  ExplainAnswer,
+  ExplainRequest,
+  HolderAddRequest,
+  HolderRemoveLine,
+  HolderRemoveRequest,
+  HoldersAnswer,
+  HolderStatus,
+  RedundancyAnswer,
+  RedundancyRequest
+} from './custody-api.ts'
+import type { ApiError } from './api-error.ts'
 import { GroveError } from './grove-error.ts'
 import type { Home } from './home.ts'
 import { HomeLock } from './home-lock.ts'
@@ -158,7 +169,34 @@ export class ApiClient {
     yield* this.#lines<SyncLine>('/v1/sync', request)
   }
 
-  async *#lines<Line extends VerifyLine | SyncLine>(
+  /** `GET /v1/holders` */
+  async holders(): Promise<HoldersAnswer> {
+    return (await this.#ask('GET', '/v1/holders')) as HoldersAnswer
+  }
+
+  /** `POST /v1/holder-add` */
+  async addHolder(request: HolderAddRequest): Promise<HolderStatus> {
+    return (await this.#ask('POST', '/v1/holder-add', request)) as HolderStatus
+  }
+
+  /** `POST /v1/holder-remove` @throws {GroveError} also `NO_ANSWER` when the answer breaks off */
+  async *removeHolder(
+    request: HolderRemoveRequest
+  ): AsyncGenerator<Exclude<HolderRemoveLine, { readonly kind: 'error' }>> {
+    yield* this.#lines<HolderRemoveLine>('/v1/holder-remove', request)
+  }
+
+  /** `POST /v1/redundancy` */
+  async redundancy(request: RedundancyRequest): Promise<RedundancyAnswer> {
+    return (await this.#ask('POST', '/v1/redundancy', request)) as RedundancyAnswer
+  }
+
+  /** `POST /v1/explain` */
+  async explain(request: ExplainRequest): Promise<ExplainAnswer> {
+    return (await this.#ask('POST', '/v1/explain', request)) as ExplainAnswer
+  }
+
+  async *#lines<Line extends VerifyLine | SyncLine | HolderRemoveLine>(
     path: string,
     body?: object
   ): AsyncGenerator<Exclude<Line, { readonly kind: 'error' }>> {

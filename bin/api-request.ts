@@ -18,9 +18,21 @@ import {
   type VersionsRequest
 } from './api.ts'
 import { GroveError } from './grove-error.ts'
+import { COPIES_MAX, parseRedundancy } from '../src/sync/redundancy.ts'
+import {
+  HOLDER_CODE_LENGTH_MAX,
+  HOLDER_TEXT_BYTES_MAX,
+  type ExplainRequest,
+  type HolderAddRequest,
+  type HolderRemoveRequest,
+  type RedundancyRequest
+} from './custody-api.ts'
 
 /** The longest name of a version that is looked at, in characters. */
 export const VERSION_LENGTH_MAX = 200
+
+/** The longest name or key of a holder that is looked at, in bytes. */
+export const HOLDER_BYTES_MAX = 64
 
 /** @throws {GroveError} `USAGE` */
 export function parseMountRequest(body: string): MountRequest {
@@ -81,6 +93,60 @@ export function parseCatRequest(body: string): CatRequest {
 /** @throws {GroveError} `USAGE` */
 export function parseSyncRequest(body: string): SyncRequest {
   return { wait: flag(parseObject(body), 'wait') }
+}
+
+/** @throws {GroveError} `USAGE` */
+export function parseHolderAddRequest(body: string): HolderAddRequest {
+  const value = parseObject(body)
+  const { code } = value
+  if (typeof code !== 'string' || code.length > HOLDER_CODE_LENGTH_MAX) throw malformed('code')
+  const names = ['site', 'machine', 'person'] as const
+  const given = names.filter(name => value[name] !== undefined)
+  return {
+    code,
+    ...Object.fromEntries(given.map(name => [name, checkHolderText(value[name], name)]))
+  }
+}
+
+/** @throws {GroveError} `USAGE` */
+export function parseHolderRemoveRequest(body: string): HolderRemoveRequest {
+  const value = parseObject(body)
+  const { holder } = value
+  if (typeof holder !== 'string' || holder === '' || Buffer.byteLength(holder) > HOLDER_BYTES_MAX)
+    throw malformed('holder')
+  return { holder, force: flag(value, 'force') }
+}
+
+/** @throws {GroveError} `USAGE` */
+export function parseRedundancyRequest(body: string): RedundancyRequest {
+  const value = parseObject(body)
+  const path = absolutePath(value['path'], 'path')
+  return value['level'] === undefined ? { path } : { path, level: checkLevel(value['level']) }
+}
+
+/** @throws {GroveError} `USAGE` */
+export function parseExplainRequest(body: string): ExplainRequest {
+  return { path: absolutePath(parseObject(body)['path'], 'path') }
+}
+
+/** Checks what is to be called a site, a machine or a person. @throws {GroveError} `USAGE` */
+export function checkHolderText(value: unknown, name: string): string {
+  const isText = typeof value === 'string' && value.trim() !== '' && !/\p{Cc}/u.test(value)
+  if (isText && Buffer.byteLength(value) <= HOLDER_TEXT_BYTES_MAX) return value
+  throw new GroveError(
+    'USAGE',
+    `a ${name} is named with 1 to ${HOLDER_TEXT_BYTES_MAX} bytes and no control characters`
+  )
+}
+
+/** Checks a level that is to be set. @throws {GroveError} `USAGE` */
+export function checkLevel(value: unknown): string {
+  if (value === 'inherit') return value
+  if (typeof value === 'string' && parseRedundancy(value) !== undefined) return value
+  throw new GroveError(
+    'USAGE',
+    `a level is N or N/FLOOR, 1 to ${COPIES_MAX} copies and no more as the floor, as in 3/2; or inherit`
+  )
 }
 
 function parseObject(body: string): Readonly<Record<string, unknown>> {

@@ -8,7 +8,6 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { ERROR_TRAILER, REQUEST_BYTES_MAX } from './api.ts'
 import { FILE_MODE } from './atomic-file.ts'
 import type {
-  ApiError,
   CatRequest,
   ConflictsAnswer,
   DaemonStatus,
@@ -39,14 +38,17 @@ import {
   parseUnmountRequest,
   parseVersionsRequest
 } from './api-request.ts'
+import type { HolderRemoveLine } from './custody-api.ts'
+import { custodyLines, dispatchCustody, type CustodyHandler } from './custody-routes.ts'
 import { explainError } from './explain-error.ts'
+import type { ApiError } from './api-error.ts'
 import { GroveError } from './grove-error.ts'
 
 /** How long a client may take to send its request, in milliseconds. */
 export const REQUEST_MS_MAX = 10_000
 
 /** What stands behind the socket; each method answers one request. */
-export interface ApiHandler {
+export interface ApiHandler extends CustodyHandler {
   /** Says how things are. */
   status(): Promise<DaemonStatus>
   /** Mounts. */
@@ -154,11 +156,15 @@ async function answerRoute(handler: ApiHandler, asked: Asked): Promise<void> {
     case 'POST /v1/cat':
       return answerBytes(response, gone.signal, handler.cat(parseCatRequest(body), gone.signal))
     default:
-      return sendJson(response, { status: 200, body: await dispatch(handler, route, body) })
   }
+  const lines = custodyLines({ handler, route, body, signal: gone.signal })
+  if (lines !== undefined) return answerLines(response, gone.signal, lines)
+  return sendJson(response, { status: 200, body: await dispatch(handler, route, body) })
 }
 
 async function dispatch(handler: ApiHandler, route: string, body: string): Promise<object> {
+  const answered = dispatchCustody(handler, route, body)
+  if (answered !== undefined) return answered
   switch (route) {
     case 'GET /v1/status':
       return handler.status()
@@ -188,7 +194,7 @@ async function dispatch(handler: ApiHandler, route: string, body: string): Promi
 async function answerLines(
   response: ServerResponse,
   gone: AbortSignal,
-  lines: AsyncIterable<VerifyLine | SyncLine>
+  lines: AsyncIterable<VerifyLine | SyncLine | HolderRemoveLine>
 ): Promise<void> {
   response.writeHead(200, { 'content-type': 'application/x-ndjson' })
   try {
@@ -203,7 +209,7 @@ async function answerLines(
 function sendLine(
   response: ServerResponse,
   gone: AbortSignal,
-  line: VerifyLine | SyncLine
+  line: VerifyLine | SyncLine | HolderRemoveLine
 ): Promise<void> {
   return send(response, gone, `${JSON.stringify(line)}\n`)
 }

@@ -17,11 +17,12 @@
  * | `POST /v1/sync` | {@link SyncRequest} | lines of {@link SyncLine}, as they come |
  * | `POST /v1/stop` | | {@link StopAnswer}, once everything is safe; then the daemon ends |
  *
- * A request that fails is answered with a status of 400 or more and an {@link ApiError}.
+ * What concerns copies is in `custody-api.ts`. A request that fails is answered with a status of 400 or more and an {@link ApiError}.
  *
  * @module
  */
-import type { GroveErrorCode } from './grove-error.ts'
+import type { ApiError } from './api-error.ts'
+import type { SurvivalStatus } from './custody-api.ts'
 import type { JsonName } from './printable-name.ts'
 import type { Progress } from './progress-bar.ts'
 
@@ -106,6 +107,8 @@ export interface DriveStatus {
   readonly damagedEntries: number
   /** The other devices. */
   readonly network: NetworkStatus
+  /** What survives the loss of what; absent while the network is off. */
+  readonly survival?: SurvivalStatus
 }
 
 /** What to mount where. */
@@ -331,10 +334,4 @@ export interface StopAnswer {
   readonly pid: number
   /** What could not be done, if anything. */
   readonly problem?: string
-}
-
-/** A refusal. */
-export interface ApiError {
-  /** Why. */
-  readonly error: { readonly code: GroveErrorCode; readonly message: string }
 }

@@ -32,6 +32,17 @@ import {
   type VersionsRequest
 } from './api.ts'
 import { ApiServer, type ApiHandler } from './api-server.ts'
+import type {
+  ExplainAnswer,
+  ExplainRequest,
+  HolderAddRequest,
+  HolderRemoveLine,
+  HolderRemoveRequest,
+  HoldersAnswer,
+  HolderStatus,
+  RedundancyAnswer,
+  RedundancyRequest
+} from './custody-api.ts'
 import type { DaemonLog } from './daemon-log.ts'
 import { drivePath } from './drive-path.ts'
 import { explainError } from './explain-error.ts'
@@ -204,6 +215,37 @@ export class Daemon implements ApiHandler {
     await drive.sync()
     if (wait) for await (const status of drive.catchUp(signal)) yield { kind: 'progress', status }
     yield { kind: 'end', status: await drive.syncStatus() }
+  }
+
+  /** Answers `GET /v1/holders`. */
+  async holders(): Promise<HoldersAnswer> {
+    return { holders: await this.#drive.holders() }
+  }
+
+  /** Answers `POST /v1/holder-add`. */
+  async addHolder(request: HolderAddRequest): Promise<HolderStatus> {
+    this.#refuseWhenEnding()
+    return this.#drive.addHolder(request)
+  }
+
+  /** Answers `POST /v1/holder-remove`. */
+  async *removeHolder(
+    request: HolderRemoveRequest,
+    signal: AbortSignal
+  ): AsyncGenerator<HolderRemoveLine> {
+    this.#refuseWhenEnding()
+    yield* this.#drive.removeHolder(request, signal)
+  }
+
+  /** Answers `POST /v1/redundancy`. */
+  async redundancy({ path, level }: RedundancyRequest): Promise<RedundancyAnswer> {
+    if (level !== undefined) this.#refuseWhenEnding()
+    return this.#drive.redundancy(this.#drivePath(path), level)
+  }
+
+  /** Answers `POST /v1/explain`. */
+  async explain({ path }: ExplainRequest): Promise<ExplainAnswer> {
+    return this.#drive.explain(this.#drivePath(path))
   }
 
   /** Answers `POST /v1/stop`. */

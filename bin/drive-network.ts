@@ -21,6 +21,7 @@ import type { DaemonLog } from './daemon-log.ts'
 import type { DeviceLogs } from './device-logs.ts'
 import type { DrivePeers } from './drive-peers.ts'
 import type { NetworkOptions } from './network-environment.ts'
+import type { NetworkCustody } from './served-drive.ts'
 import { openPairingNetwork } from './pairing-network.ts'
 import type { ContentPolicy } from './settings.ts'
 import { systemRandom } from './system-random.ts'
@@ -72,6 +73,11 @@ export class DriveNetwork {
     for (const { elsewhere } of parts.logs.earlier) this.#contentLogs.set(elsewhere.key, elsewhere)
     this.#replication.start()
     this.#fetcher.start()
+  }
+
+  /** What answers for the copies of the drive, once something does. */
+  get custody(): NetworkCustody | undefined {
+    return undefined
   }
 
   /** What is wrong with the network, in a few words. */

@@ -23,6 +23,14 @@ import type {
   SyncStatus,
   VersionStatus
 } from './api.ts'
+import type {
+  ExplainAnswer,
+  HolderAddRequest,
+  HolderRemoveLine,
+  HolderRemoveRequest,
+  HolderStatus,
+  RedundancyAnswer
+} from './custody-api.ts'
 import type { DaemonLog } from './daemon-log.ts'
 import type { DeviceLogs } from './device-logs.ts'
 import { diskStatus } from './disk-status.ts'
@@ -38,6 +46,7 @@ import { jsonName, type JsonName } from './printable-name.ts'
 import type {
   ConnectOptions,
   DrivePath,
+  NetworkCustody,
   ServedDrive,
   ServedVfs,
   VerifyEvent
@@ -58,6 +67,8 @@ export const SYNC_TELL_MS = 200
 export const CONNECT_GRACE_MS = 10_000
 
 const ALONE: SyncStatus = { missingEntries: 0, missingBytes: 0, online: 0, devices: 0 }
+
+const NETWORK_OFF = 'the network is off; see daemon.log in the home'
 
 /** What a person is told when the logs are shorter than they were. */
 const LOST_ENTRIES =
@@ -134,6 +145,7 @@ export class OpenedDrive implements ServedDrive {
   async status(): Promise<DriveStatus> {
     const { keys, logs, replica, home } = this.#parts
     const { unflushedBytes, damagedEntries, failure } = replica.status
+    const survival = await this.#network?.custody?.survival()
     const inFiles = [...this.#open].reduce((sum, vfs) => sum + vfs.unflushedBytes, 0)
     return {
       ...publicParts(keys),
@@ -142,6 +154,7 @@ export class OpenedDrive implements ServedDrive {
       unflushedBytes: unflushedBytes + inFiles,
       damagedEntries,
       network: this.#networkStatus(),
+      ...(survival !== undefined && { survival }),
       ...(failure !== undefined && { problem: failure }),
       ...(this.#parts.lostEntries && { problem: LOST_ENTRIES })
     }
@@ -207,7 +220,30 @@ export class OpenedDrive implements ServedDrive {
   async invite(options: { readonly minutes: number }): Promise<InviteAnswer> {
     await this.#connecting
     if (this.#network !== undefined) return this.#network.invite(options)
-    throw new GroveError('FAILED', 'the network is off; see daemon.log in the home')
+    throw new GroveError('FAILED', NETWORK_OFF)
+  }
+
+  async holders(): Promise<readonly HolderStatus[]> {
+    return (await this.#custody()).holders()
+  }
+
+  async addHolder(request: HolderAddRequest): Promise<HolderStatus> {
+    return (await this.#custody()).addHolder(request)
+  }
+
+  async *removeHolder(
+    request: HolderRemoveRequest,
+    signal: AbortSignal
+  ): AsyncGenerator<HolderRemoveLine> {
+    yield* (await this.#custody()).removeHolder(request, signal)
+  }
+
+  async redundancy(path: DrivePath, level?: string): Promise<RedundancyAnswer> {
+    return (await this.#custody()).redundancy(path, level)
+  }
+
+  async explain(path: DrivePath): Promise<ExplainAnswer> {
+    return (await this.#custody()).explain(path)
   }
 
   async devices(): Promise<readonly DeviceStatus[]> {
@@ -267,6 +303,13 @@ export class OpenedDrive implements ServedDrive {
   async close(): Promise<void> {
     this.#closing ??= this.#close()
     await this.#closing
+  }
+
+  async #custody(): Promise<NetworkCustody> {
+    await this.#connecting
+    const custody = this.#network?.custody
+    if (custody !== undefined) return custody
+    throw new GroveError('FAILED', NETWORK_OFF)
   }
 
   #networkStatus(): NetworkStatus {

@@ -16,6 +16,15 @@ import type {
   SyncStatus,
   VersionStatus
 } from './api.ts'
+import type {
+  ExplainAnswer,
+  HolderAddRequest,
+  HolderRemoveLine,
+  HolderRemoveRequest,
+  HolderStatus,
+  RedundancyAnswer,
+  SurvivalStatus
+} from './custody-api.ts'
 import type { NetworkOptions } from './network-environment.ts'
 import type { JsonName } from './printable-name.ts'
 import type { Progress } from './progress-bar.ts'
@@ -40,7 +49,7 @@ export type VerifyEvent =
 export type DrivePath = readonly Name[]
 
 /** An open drive. */
-export interface ServedDrive extends SharedDrive {
+export interface ServedDrive extends SharedDrive, KeptDrive {
   /** Says how things are. */
   status(): Promise<DriveStatus>
   /** Opens a file system over the drive. */
@@ -96,4 +105,42 @@ export interface SharedDrive {
   syncStatus(): Promise<SyncStatus>
   /** The same again and again, until all of it is here or the signal is aborted. */
   catchUp(signal: AbortSignal): AsyncIterable<SyncStatus>
+}
+
+/**
+ * The part of a drive that has to do with copies. Each call fails with {GroveError} `FAILED` when
+ * the network is off.
+ */
+export interface KeptDrive {
+  /** The computers that keep, or could keep, copies of the drive; this one first. */
+  holders(): Promise<readonly HolderStatus[]>
+  /**
+   * Adds a holder that answers to a code.
+   *
+   * @throws {GroveError} or {ReplicationError} when nobody answers to it, or it refuses
+   */
+  addHolder(request: HolderAddRequest): Promise<HolderStatus>
+  /**
+   * Does without a holder once there are copies elsewhere. Ends early, and changes nothing, when
+   * the signal is aborted.
+   *
+   * @throws {GroveError} `NOT_FOUND` when there is no such holder; `FAILED` when files would fall
+   *   below their floor and nobody forces it
+   */
+  removeHolder(request: HolderRemoveRequest, signal: AbortSignal): AsyncIterable<HolderRemoveLine>
+  /**
+   * Says how a file or directory is kept, once its level is set if there is one to set.
+   *
+   * @param level - checked for its form
+   * @throws {GroveError} `NOT_FOUND`
+   */
+  redundancy(path: DrivePath, level?: string): Promise<RedundancyAnswer>
+  /** Says who keeps a file or directory, and why. @throws {GroveError} `NOT_FOUND` */
+  explain(path: DrivePath): Promise<ExplainAnswer>
+}
+
+/** What answers for the copies of a drive while its network is on. */
+export interface NetworkCustody extends KeptDrive {
+  /** What survives the loss of what. */
+  survival(): SurvivalStatus | Promise<SurvivalStatus>
 }

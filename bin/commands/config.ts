@@ -29,7 +29,11 @@ export const configCommand: Command = {
     ['grove config', 'show all settings'],
     ['grove config history.keep', 'show how long replaced content is kept'],
     ['grove config history.keep 7d', 'keep it for a week (s, m, h, d; 0 for not at all)'],
-    ['grove config content on-demand', 'fetch the content of other devices when it is read']
+    ['grove config content on-demand', 'fetch the content of other devices when it is read'],
+    ['grove config custody.grace 3h', 'count the copies of a computer that is away for so long'],
+    ['grove config custody.bandwidth 10MB', 'make copies again with 10 MB a second; 0: no bound'],
+    ['grove config custody.audit 64', 'ask each holder for proof so often, each hour'],
+    ['grove config custody.share 60', 'put at most so many percent of the drive on one holder']
   ],
   run
 }

@@ -8,6 +8,15 @@ import type {
   SyncStatus,
   VersionStatus
 } from '../../bin/api.ts'
+import type {
+  ExplainAnswer,
+  HolderAddRequest,
+  HolderRemoveLine,
+  HolderRemoveRequest,
+  HolderStatus,
+  RedundancyAnswer,
+  SurvivalStatus
+} from '../../bin/custody-api.ts'
 import { GroveError } from '../../bin/grove-error.ts'
 import { jsonName, type JsonName } from '../../bin/printable-name.ts'
 import { pathText } from '../../bin/drive-path.ts'
@@ -39,7 +48,26 @@ export class FakeDrive implements ServedDrive {
   pieces: (Uint8Array | Error)[] = []
   /** What `catchUp` yields, one after another; `syncStatus` gives the last one. */
   syncList: SyncStatus[] = [{ missingEntries: 0, missingBytes: 0, online: 1, devices: 1 }]
-  /** Makes the next `sync` or `close` fail. */
+  /** What `holders` lists. */
+  holderList: HolderStatus[] = [fakeHolder({ name: 'desk', kind: 'this' })]
+  /** What `removeHolder` yields. */
+  removeLines: HolderRemoveLine[] = []
+  /** What `redundancy` and `explain` answer with, besides the path. */
+  kept: Omit<ExplainAnswer, 'path'> = {
+    copies: 2,
+    floor: 1,
+    sites: 1,
+    durability: 'local',
+    isSetHere: false,
+    verifiedCopies: 1,
+    health: 'repairing',
+    holders: ['desk'],
+    blocks: 0,
+    computers: []
+  }
+  /** What `status` says of it. */
+  survival: SurvivalStatus | undefined
+  /** Makes the next request fail. */
   failure: Error | undefined
   readonly #journal: Journal
 
@@ -55,6 +83,7 @@ export class FakeDrive implements ServedDrive {
       bytes: 1,
       unflushedBytes: 0,
       damagedEntries: 0,
+      ...(this.survival !== undefined && { survival: this.survival }),
       network: {
         state: 'on',
         devices: 1,
@@ -147,6 +176,43 @@ export class FakeDrive implements ServedDrive {
     await this.#say('caught up')
   }
 
+  async holders(): Promise<readonly HolderStatus[]> {
+    await this.#say('holders')
+    return this.holderList
+  }
+
+  async addHolder(request: HolderAddRequest): Promise<HolderStatus> {
+    await this.#say(`add holder ${JSON.stringify(request)}`)
+    const { site, machine, person } = request
+    return fakeHolder({
+      ...(site !== undefined && { site }),
+      ...(machine !== undefined && { machine }),
+      ...(person !== undefined && { person })
+    })
+  }
+
+  async *removeHolder(
+    { holder, force }: HolderRemoveRequest,
+    signal: AbortSignal
+  ): AsyncGenerator<HolderRemoveLine> {
+    await this.#say(`remove holder ${holder}${force ? ' by force' : ''}`)
+    for (const line of this.removeLines) {
+      if (signal.aborted) return
+      yield line
+    }
+    await this.#say('removed')
+  }
+
+  async redundancy(path: DrivePath, level?: string): Promise<RedundancyAnswer> {
+    await this.#say(`redundancy of ${pathText(path)}${level === undefined ? '' : ` ${level}`}`)
+    return { ...jsonName(pathText(path)), ...this.kept }
+  }
+
+  async explain(path: DrivePath): Promise<ExplainAnswer> {
+    await this.#say(`explain ${pathText(path)}`)
+    return { ...jsonName(pathText(path)), ...this.kept }
+  }
+
   close(): Promise<void> {
     return this.#say('close drive')
   }
@@ -157,6 +223,22 @@ export class FakeDrive implements ServedDrive {
     const failure = this.failure
     this.failure = undefined
     if (failure !== undefined) throw failure
+  }
+}
+
+/** A holder that keeps 3 GiB of 50 GiB. */
+export function fakeHolder(change: Partial<HolderStatus> = {}): HolderStatus {
+  return {
+    name: 'anna',
+    key: 'a'.repeat(64),
+    kind: 'holder',
+    online: true,
+    state: 'held',
+    keptBytes: 3 * 2 ** 30,
+    quotaBytes: 50 * 2 ** 30,
+    lastProofMs: 0,
+    audits: { passed: 812, failed: 1 },
+    ...change
   }
 }
 

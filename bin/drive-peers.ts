@@ -1,5 +1,5 @@
 /**
- * Who belongs to the drive and which logs there are, as this device knows it: from the key file,
+ * Who belongs to the drive, which logs and which holders there are, as this device knows it: from the key file,
  * from what earlier starts learned, and from what is merged and announced as time goes on.
  *
  * @module
@@ -7,6 +7,7 @@
 import { CryptoError } from '../src/crypto/crypto-error.ts'
 import type { KeyFileContent } from '../src/crypto/key-file.ts'
 import { decodeStatement } from '../src/crypto/statement.ts'
+import { KnownHolders } from '../src/replication/known-holders.ts'
 import { KnownPairs, type KnownPair } from '../src/replication/known-pairs.ts'
 import { signAnnouncement } from '../src/replication/log-announcement.ts'
 import { Members } from '../src/sync/members.ts'
@@ -28,12 +29,14 @@ export interface DrivePeersOptions {
   readonly log: DaemonLog
 }
 
-/** The members of a drive and the pairs of logs they announced. */
+/** The members of a drive, the pairs of logs they announced and the holders they added. */
 export class DrivePeers {
   /** Who belongs to the drive. */
   readonly members: Members
   /** The logs of all devices, this one's too. */
   readonly pairs: KnownPairs
+  /** Who keeps copies and is no device. */
+  readonly holders: KnownHolders
   /** Called after the list of members changed. */
   onMembersChanged: () => void = () => undefined
   readonly #known: KnownLogs
@@ -54,6 +57,7 @@ export class DrivePeers {
       members: this.members,
       drive: keys.drive
     })
+    this.holders = new KnownHolders({ drive: keys.drive, members: this.members })
     for (const { epoch } of logs.all) this.pairs.addOwn(announcementOf(keys, epoch))
   }
 
@@ -77,6 +81,7 @@ export class DrivePeers {
   addStatement(bytes: Uint8Array): void {
     // Statements about logs travel the same way and are none of the members' business.
     if (isMembers(bytes)) this.members.add(bytes)
+    else this.holders.add(bytes)
   }
 
   /** Keeps a pair for the next start; durable when this resolves. */

@@ -1,6 +1,7 @@
 /**
- * Who belongs to the drive, which logs and which holders there are, as this device knows it: from the key file,
- * from what earlier starts learned, and from what is merged and announced as time goes on.
+ * Who belongs to the drive, which logs and which holders there are, as this device knows it: from
+ * the key file, from what earlier starts learned, and from what is merged and announced as time
+ * goes on.
  *
  * @module
  */

@@ -7,13 +7,13 @@
  *
  * @module
  */
+import { WINDOW_BITMAP_BYTES, WINDOW_BLOCKS } from '../crypto/log-window.ts'
 import type { LogKey } from './log.ts'
 
-/** How many blocks a window has. */
-export const WINDOW_BLOCKS = 1024
+export { WINDOW_BLOCKS }
 
 /** How many bytes the bitmap of a window has. */
-export const BITMAP_BYTES = WINDOW_BLOCKS / 8
+export const BITMAP_BYTES = WINDOW_BITMAP_BYTES
 
 /** Some blocks of one window of a log. */
 export interface BlockSet {

@@ -13,6 +13,7 @@ import { sealDriveKey } from '../src/crypto/drive-key-envelope.ts'
 import { Identity, proveDevice } from '../src/crypto/identity.ts'
 import type { KeyFileContent } from '../src/crypto/key-file.ts'
 import { KeyTable } from '../src/crypto/key-table.ts'
+import { signLocatorStatement } from '../src/crypto/locator-statement.ts'
 import { signMemberStatement } from '../src/crypto/member-statement.ts'
 import type { Random } from '../src/crypto/random.ts'
 import { generateWords } from '../src/crypto/recovery-words.ts'
@@ -39,8 +40,8 @@ export interface NewDrive {
   /** For the key file. */
   readonly content: KeyFileContent
   /**
-   * For the first entry of the operation log: the attestation, the sealed drive key, and the
-   * owner of the root directory.
+   * For the first entry of the operation log: the attestation, the sealed drive key, the secret
+   * that recovery starts from, and the owner of the root directory.
    */
   readonly firstOperations: readonly Operation[]
 }
@@ -106,6 +107,7 @@ export async function makeNewDrive(input: {
     const firstOperations: readonly Operation[] = [
       { type: 'statement', bytes: statement },
       ...envelopes.map(bytes => ({ type: 'envelope', bytes }) as const),
+      { type: 'statement', bytes: signLocatorStatement(identity, 0) },
       rootAttributes(owner, time)
     ]
     return { words, content, firstOperations }

@@ -42,6 +42,20 @@ declare module 'hyperdht' {
     findPeer(
       publicKey: Uint8Array
     ): AsyncIterable<{ readonly peer: { readonly publicKey: Buffer } }>
+    /** The newest genuine version that any node knows. */
+    mutableGet(publicKey: Uint8Array): Promise<{
+      readonly seq: number
+      readonly value: Uint8Array | null
+      readonly signature: Uint8Array
+    } | null>
+    /** Rejects when no node takes it. */
+    mutablePut(
+      keyPair: { readonly publicKey: Uint8Array },
+      value: Uint8Array,
+      options: { readonly seq: number; readonly signMutable: () => Uint8Array }
+    ): Promise<unknown>
+    /** Gives every node that answers. */
+    findNode(target: Uint8Array): AsyncIterable<object>
     /** Resolves when the sockets are bound; rejects when the address is not to be had. */
     bind(): Promise<void>
     fullyBootstrapped(): Promise<void>
@@ -54,4 +68,20 @@ declare module 'hyperdht' {
     /** A node that others start from; port and IPv4 host are required. */
     static bootstrapper(port: number, host: string, options?: HyperDHTOptions): HyperDHT
   }
+}
+
+/** How hyperdht signs records. */
+declare module 'hyperdht/lib/persistent.js' {
+  import type { NetworkKeyPair } from 'hyperdht'
+
+  const Persistent: {
+    signMutable(seq: number, value: Uint8Array, keyPair: NetworkKeyPair): Uint8Array
+    verifyMutable(
+      signature: Uint8Array,
+      seq: number,
+      value: Uint8Array,
+      publicKey: Uint8Array
+    ): boolean
+  }
+  export default Persistent
 }

@@ -11,6 +11,7 @@ import { BlockList, isIPv4 } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import type { NetworkInterfaceInfo } from 'node:os'
 import HyperDHT from 'hyperdht'
+import Persistent from 'hyperdht/lib/persistent.js'
 import Hyperswarm from 'hyperswarm'
 import type { NetworkKeyPair } from 'hyperdht'
 import { KEEP_ALIVE_MS, PEERS_MAX, PENDING_CONNECTIONS_MAX } from './peer-network.ts'
@@ -113,6 +114,62 @@ export async function openBootstrapNode(address: NodeAddress): Promise<Dht> {
   const dht = await bound(HyperDHT.bootstrapper(port, host, { host }))
   await dht.fullyBootstrapped()
   return dht
+}
+
+/** A record of the hash table as it was signed. */
+export interface SignedRecord {
+  /** What it stands under; Ed25519, 32 bytes. */
+  readonly publicKey: Uint8Array
+  /** Of two versions the higher counts. */
+  readonly sequence: number
+  /** What it says. */
+  readonly value: Uint8Array
+  /** 64 bytes. */
+  readonly signature: Uint8Array
+}
+
+/** Signs a version of the record that stands under a key pair; only read. */
+export function signRecord(
+  keyPair: NetworkKeyPair,
+  content: { readonly sequence: number; readonly value: Uint8Array }
+): SignedRecord {
+  const { sequence, value } = content
+  const signature = Persistent.signMutable(sequence, value, keyPair)
+  return { publicKey: keyPair.publicKey, sequence, value, signature: Uint8Array.from(signature) }
+}
+
+/** Whether a record is as the owner of its public key signed it. */
+export function isGenuineRecord({ publicKey, sequence, value, signature }: SignedRecord): boolean {
+  return Persistent.verifyMutable(signature, sequence, value, publicKey)
+}
+
+/** Puts a record at the nodes that it is looked for at. @throws {Error} when none takes it */
+export async function putRecord(dht: Dht, record: SignedRecord): Promise<void> {
+  const { publicKey, sequence: seq, signature } = record
+  const signMutable = () => signature
+  await dht.mutablePut({ publicKey }, Buffer.from(record.value), { seq, signMutable })
+}
+
+/** Looks up the newest genuine version of a record; undefined when nobody has one. */
+export async function getRecord(
+  dht: Dht,
+  publicKey: Uint8Array
+): Promise<SignedRecord | undefined> {
+  const found = await dht.mutableGet(publicKey)
+  if (found === null || found.value === null || !Number.isSafeInteger(found.seq)) return undefined
+  const { seq: sequence, value, signature } = found
+  return {
+    publicKey: Uint8Array.from(publicKey),
+    sequence,
+    value: Uint8Array.from(value),
+    signature: Uint8Array.from(signature)
+  }
+}
+
+/** Whether any node answers who is asked for a key. */
+export async function answersQueries(dht: Dht, publicKey: Uint8Array): Promise<boolean> {
+  for await (const reply of dht.findNode(Buffer.from(publicKey))) if (reply) return true
+  return false
 }
 
 async function bound(dht: Dht): Promise<Dht> {

@@ -13,8 +13,9 @@
 import type { Random } from '../crypto/random.ts'
 import type { Clock } from '../sync/clock.ts'
 import { BackoffTimer } from './backoff-timer.ts'
+import { NodeRecords, type DhtRecords } from './dht-records.ts'
 import { openSwarm } from './dht-node.ts'
-import type { DhtOptions, NetworkKeyPair, Swarm, SwarmStream, SwarmTopic } from './dht-node.ts'
+import type { Dht, DhtOptions, NetworkKeyPair, Swarm, SwarmStream, SwarmTopic } from './dht-node.ts'
 import { TOPICS_MAX } from './peer-network.ts'
 import type { PeerConnection, PeerNetwork } from './peer-network.ts'
 import { PeerTable } from './peer-table.ts'
@@ -55,6 +56,8 @@ interface JoinedTopic {
 /** See the module. */
 export class HyperswarmNetwork implements PeerNetwork {
   readonly publicKey: Uint8Array
+  /** The records of the hash table, by this device's node. */
+  readonly records: DhtRecords
   onConnection: (connection: PeerConnection) => void = () => undefined
   mayConnect: (publicKey: Uint8Array) => boolean = () => true
   readonly #options: HyperswarmNetworkOptions
@@ -74,6 +77,7 @@ export class HyperswarmNetwork implements PeerNetwork {
     const { clock, random, keyPair } = options
     this.#options = options
     this.publicKey = keyPair.publicKey
+    this.records = new NodeRecords({ clock, node: () => this.#node() })
     this.#table = new PeerTable({
       clock,
       random,
@@ -146,6 +150,13 @@ export class HyperswarmNetwork implements PeerNetwork {
   /** Closes. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
+  }
+
+  async #node(): Promise<Dht | undefined> {
+    if (this.#closing !== undefined) return undefined
+    this.#begin()
+    await this.#opening
+    return this.#closing === undefined ? this.#swarm?.dht : undefined
   }
 
   #begin(): void {

@@ -5,6 +5,7 @@ import { deviceNameOf } from '../../bin/unlock-keys.ts'
 import { systemRandom } from '../../bin/system-random.ts'
 import { openDriveKey } from '../../src/crypto/drive-key-envelope.ts'
 import { Identity } from '../../src/crypto/identity.ts'
+import { newestLocator } from '../../src/crypto/locator-statement.ts'
 import { openMemberStatement } from '../../src/crypto/member-statement.ts'
 import { blake2b } from '../../src/crypto/sodium.ts'
 import { ROOT_ID } from '../../src/sync/operation.ts'
@@ -47,6 +48,16 @@ t.test('makeNewDrive() attests the device, its name and the envelopes', async t 
   const bytes = others.flatMap(each => (each.type === 'envelope' ? [each.bytes] : []))
   t.strictSame(member.envelopesHash, blake2b(Buffer.concat(bytes)))
   t.equal(deviceNameOf(content), 'Schreibtisch')
+})
+
+t.test('makeNewDrive() tells all devices where the words look first', async t => {
+  const { words, content, firstOperations } = await make()
+  const statements = firstOperations.flatMap(each => (each.type === 'statement' ? each.bytes : []))
+  const locator = newestLocator(statements, content.identity)
+  const identity = await Identity.fromWords(words)
+  t.equal(locator?.number, 0)
+  t.strictSame(Buffer.from(locator?.secret ?? []), Buffer.from(identity.locatorSecret(0)))
+  identity.clear()
 })
 
 t.test('makeNewDrive() gives the root directory to its owner', async t => {

@@ -6,6 +6,7 @@ import { DRIVE_KEY_ENVELOPE_BYTES } from '../../src/crypto/drive-key-envelope.ts
 import {
   LOG_SUMMARY_BYTES_MAX,
   fitsLogSummary,
+  logSummaryDigest,
   openLogSummary,
   sealLogSummary,
   type LogSummaryContent
@@ -63,6 +64,14 @@ t.test('the size tells only roughly how much there is', async t => {
   for (let length = 300; length < 340; length++)
     sizes.add(seal({ members: [filled(length, 1)] }).length)
   t.ok(sizes.size <= 2, [...sizes].join())
+})
+
+t.test('logSummaryDigest() is of what is said, not of when', async t => {
+  const digest = toHex(logSummaryDigest(content))
+  const later = { ...content, timeMs: 1, sequence: 1 }
+  t.equal(toHex(logSummaryDigest(later)), digest)
+  t.not(toHex(logSummaryDigest({ ...content, listVersion: 5 })), digest)
+  t.not(toHex(logSummaryDigest({ ...content, holders: [] })), digest)
 })
 
 t.test('a summary has a largest size', async t => {

@@ -129,12 +129,12 @@ t.test('without a hash table holders are given summaries, and the record is put 
 t.test('a keeper that takes nothing holds up nobody', async t => {
   const { drive, keeper, link, settle } = await parties(t)
   const full = new MemoryHolderLink('full')
-  full.isFull = true
+  full.refusal = 'FULL'
   drive.links.unshift(full.asLink())
   await settle()
   t.equal(link.given.length, 1)
   t.ok(drive.reports.length > 0)
-  full.isFull = false
+  full.refusal = undefined
   drive.state('add')
   keeper.changed()
   await settle()

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { HolderLink } from '../../src/replication/holder-link.ts'
+import type { HolderLink, KeeperRefusal } from '../../src/replication/holder-link.ts'
 import { ReplicationError } from '../../src/replication/replication-error.ts'
 
 type RecoveryLink = Pick<HolderLink, 'id' | 'putSummary' | 'summaries' | 'putLocator'>
@@ -17,15 +17,15 @@ export class MemoryHolderLink implements RecoveryLink {
   readonly locators: Uint8Array[] = []
   /** What it says it was given; the newest unless a test says otherwise. */
   answer: (() => Promise<readonly Uint8Array[]>) | undefined
-  /** Refuses what it is given. */
-  isFull = false
+  /** Why it takes nothing, if it does not. */
+  refusal: KeeperRefusal | undefined
 
   constructor(id: string) {
     this.id = id
   }
 
   async putSummary(summary: Uint8Array): Promise<void> {
-    this.#throwIfFull()
+    this.#refuse()
     this.given.push(summary)
   }
 
@@ -34,7 +34,7 @@ export class MemoryHolderLink implements RecoveryLink {
   }
 
   async putLocator(record: Uint8Array): Promise<void> {
-    this.#throwIfFull()
+    this.#refuse()
     this.locators.push(record)
   }
 
@@ -43,7 +43,7 @@ export class MemoryHolderLink implements RecoveryLink {
     return this as unknown as HolderLink
   }
 
-  #throwIfFull(): void {
-    if (this.isFull) throw new ReplicationError('FULL', 'the keeper is full')
+  #refuse(): void {
+    if (this.refusal !== undefined) throw new ReplicationError(this.refusal, 'the keeper refuses')
   }
 }

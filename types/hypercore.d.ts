@@ -167,7 +167,10 @@ declare module 'hypercore' {
     ): Promise<Buffer | null>
     has(index: number): Promise<boolean>
     clear(start: number, end: number): Promise<unknown>
-    download(range: { readonly start: number; readonly end: number }): CoreDownload
+    download(
+      range:
+        { readonly start: number; readonly end: number } | { readonly blocks: readonly number[] }
+    ): CoreDownload
     /** Whether channels to peers are kept open although nothing is asked for. */
     setActive(active: boolean): void
     replicate(stream: object): unknown

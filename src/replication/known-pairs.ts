@@ -85,9 +85,13 @@ export class KnownPairs {
 
   /** Whether an operation or content log is one of this device's that it appends to or did. */
   isOwn(log: LogKey): boolean {
-    for (const { operationLog, contentLog } of this.#own.values())
-      if (operationLog.key === log || contentLog.key === log) return true
+    for (const announcement of this.#own.values()) if (isOf(announcement, log)) return true
     return false
+  }
+
+  /** Whether an operation or content log belongs to a pair, of this device or of another. */
+  has(log: LogKey): boolean {
+    return this.isOwn(log) || this.#opened.some(pair => isOf(pair.announcement, log))
   }
 
   /**
@@ -153,6 +157,10 @@ export class KnownPairs {
       throw error
     }
   }
+}
+
+function isOf({ operationLog, contentLog }: Announcement, log: LogKey): boolean {
+  return operationLog.key === log || contentLog.key === log
 }
 
 /** How much of a device's key stands for a name that is not known. */

@@ -114,6 +114,7 @@ export class LogHome {
   readonly #slots = new Map<LogKey, Promise<CoreSlot>>()
   readonly #remotes = new Map<LogKey, Promise<RemoteCore>>()
   readonly #replicated = new Map<LogKey, ReplicatedCore>()
+  readonly #opened = new Map<LogKey, CoreSlot | RemoteCore>()
   #closing: Promise<void> | undefined
 
   private constructor(directory: string, opened: OpenedStorage, store: Corestore, clock?: Clock) {
@@ -196,6 +197,11 @@ export class LogHome {
     return new HypercoreRemoteBlocks(new RemoteCore(core, replicated), this.fetchGauge)
   }
 
+  /** A log that is open, of whichever device. */
+  opened(key: LogKey): CoreSlot | RemoteCore | undefined {
+    return this.#opened.get(key)
+  }
+
   /** The replicating side of a log that is open, of whichever device. */
   replicated(key: LogKey): ReplicatedCore | undefined {
     return this.#replicated.get(key)
@@ -276,6 +282,20 @@ export class LogHome {
     }
   }
 
+  /**
+   * Gives back the disk of what was cleared of other devices' logs since the last call.
+   *
+   * @throws {SyncError} `NO_SPACE`, `IO`, `CLOSED`
+   */
+  async reclaim(): Promise<void> {
+    this.#throwIfClosed()
+    try {
+      for (const log of await this.#takeCleared()) await this.#blocks.reclaimer.reclaim(log)
+    } catch (error) {
+      throw toSyncError(error, 'a compaction')
+    }
+  }
+
   async #takeCleared(): Promise<RemoteCore[]> {
     const cores: RemoteCore[] = []
     for (const opening of this.#remotes.values()) {
@@ -305,6 +325,7 @@ export class LogHome {
     const slot = await CoreSlot.open(core, signer)
     slot.onOutrun = () => this.listener.onOutrun(signer.key)
     this.#replicate(core, { key: signer.key, kind, allowPush: false }, () => slot.freeze())
+    this.#opened.set(signer.key, slot)
     return slot
   }
 
@@ -330,7 +351,9 @@ export class LogHome {
     const { key, kind, manifest } = log
     const core = this.#store.get({ manifest, allowFork: false, inflightRange: INFLIGHT })
     await core.ready()
-    return new RemoteCore(core, this.#replicate(core, { key, kind, allowPush: true }))
+    const remote = new RemoteCore(core, this.#replicate(core, { key, kind, allowPush: true }))
+    this.#opened.set(key, remote)
+    return remote
   }
 
   #replicate(

@@ -52,12 +52,11 @@ export class RemoteCore implements MovableLog {
     return entry
   }
 
-  /** Hashes a prefix of what is stored here. */
+  /** Hashes a prefix of which the hashes are here: the blocks need not be. */
   async treeHash(length: number): Promise<Uint8Array> {
     checkIndex(length)
     this.#throwIfClosed()
-    if (length > this.replicated.contiguousLength)
-      throw new RangeError('the log is shorter than that')
+    if (length > this.length) throw new RangeError('the log is shorter than that')
     return readTreeHash(this.#core, length)
   }
 
@@ -116,6 +115,7 @@ export class RemoteCore implements MovableLog {
   /** Gives up what is being fetched and closes the core. Idempotent. */
   async close(): Promise<void> {
     this.#closed = true
+    this.replicated.end()
     await this.#tail
     await this.#core.close()
   }
@@ -163,7 +163,8 @@ export class RemoteLog implements ReadableLog {
     return this.#core.get(index)
   }
 
-  treeHash(length: number): Promise<Uint8Array> {
+  async treeHash(length: number): Promise<Uint8Array> {
+    if (length > this.length) throw new RangeError('the log is shorter than that')
     return this.#core.treeHash(length)
   }
 }

@@ -45,6 +45,15 @@ export interface ReplicatedCoreOptions {
   readonly onStarved: () => void
 }
 
+/**
+ * What happened to a core: something arrived, something was refused because the disk is too full,
+ * or nothing will arrive any more.
+ */
+export type CoreNews = 'arrived' | 'starved' | 'ended'
+
+/** Told of each piece of news, and of which block it is if it is of one. */
+export type CoreWatcher = (news: CoreNews, index?: number) => void
+
 /** The replicating side of an open core. */
 export class ReplicatedCore {
   /** The log's name. */
@@ -52,6 +61,7 @@ export class ReplicatedCore {
   readonly #core: Core
   readonly #options: ReplicatedCoreOptions
   readonly #limited = new Map<CorePeer, LimitedPeer>()
+  readonly #watchers = new Set<CoreWatcher>()
   #isFollowed = false
   #isFrozen = false
 
@@ -69,8 +79,8 @@ export class ReplicatedCore {
       this.#limit(peer)
     })
     core.on('peer-remove', peer => this.#limited.delete(peer))
-    core.on('append', () => options.onArrival())
-    core.on('download', index => options.onArrival(index))
+    core.on('append', () => this.#arrive())
+    core.on('download', index => this.#arrive(index))
   }
 
   /** How many entries the log has, as far as is known here; they need not be stored. */
@@ -114,6 +124,28 @@ export class ReplicatedCore {
     this.#core.download({ start: 0, end: -1 })
   }
 
+  /**
+   * Asks for blocks for as long as it is not undone, of every peer that has them.
+   *
+   * @param indexes - ascending
+   * @returns what undoes it
+   */
+  want(indexes: readonly number[]): () => void {
+    const download = this.#core.download({ blocks: indexes })
+    return () => download.destroy()
+  }
+
+  /** Tells of news from now on. @returns what ends it */
+  watch(watcher: CoreWatcher): () => void {
+    this.#watchers.add(watcher)
+    return () => this.#watchers.delete(watcher)
+  }
+
+  /** Tells who watches that the core is being closed. */
+  end(): void {
+    this.#tell('ended')
+  }
+
   /** Takes blocks unasked from now on, or no more. */
   setAllowPush(allowPush: boolean): void {
     this.#core.core.replicator.setAllowPush(allowPush)
@@ -149,6 +181,15 @@ export class ReplicatedCore {
     return this.#core.core.replicator.peers.length > 0
   }
 
+  #arrive(index?: number): void {
+    this.#options.onArrival(index)
+    this.#tell('arrived', index)
+  }
+
+  #tell(news: CoreNews, index?: number): void {
+    for (const watcher of this.#watchers) watcher(news, index)
+  }
+
   #limit(peer: CorePeer): void {
     const { grants, key } = this.#options
     if (grants?.isLimited(peer.remotePublicKey) === true)
@@ -169,6 +210,7 @@ export class ReplicatedCore {
       } else {
         from.paused = true
         this.#options.onStarved()
+        this.#tell('starved')
       }
       this.#unmark(proof)
       return false
@@ -197,6 +239,7 @@ export class ReplicatedCore {
       this.#isFrozen = true
       await core.replicator.onconflict()
       this.#options.onFrozen()
+      this.#tell('ended')
     }
   }
 }

@@ -22,6 +22,7 @@ import type { PeerConnection, PeerNetwork } from './peer-network.ts'
 import { PeerSession, type SessionEnd } from './peer-session.ts'
 import { RefusedPeers } from './refused-peers.ts'
 import type { ReplicatedCore } from './replicated-core.ts'
+import { SPACE_RETRY_BYTES, SPACE_RETRY_MS } from './space-guard.ts'
 
 /** How often heads are sent to a peer at most, in milliseconds. */
 export const HEADS_INTERVAL_MS = 200
@@ -40,12 +41,6 @@ export const SESSION_ANNOUNCEMENTS_MAX = 8192
 
 /** How many announcements wait for the attestation of who signed them. */
 export const WAITING_ANNOUNCEMENTS_MAX = 1024
-
-/** How long after a refusal for want of space it is tried again, in milliseconds. */
-export const SPACE_RETRY_MS = 30_000
-
-/** How much space there must be then, in bytes. */
-const SPACE_RETRY_BYTES = 16 * 1024 * 1024
 
 /** What replication works with. */
 export interface ReplicationParts {

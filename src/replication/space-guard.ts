@@ -22,6 +22,12 @@ const WRITE_BUFFERS_PER_DISK = 16
 /** RocksDB fills one write buffer while it writes out another. */
 const WRITE_BUFFERS_RESERVED = 2
 
+/** How long after a refusal of what a peer sent it is tried again, in milliseconds. */
+export const SPACE_RETRY_MS = 30_000
+
+/** How much space there must be then, in bytes. */
+export const SPACE_RETRY_BYTES = 16 * 1024 * 1024
+
 /** How much of the space seen may be used before looking again: others write too. */
 const ALLOWANCE_PART = 4
 

@@ -8,10 +8,10 @@ import {
   ANNOUNCE_INTERVAL_MS,
   DEVICES_SOUGHT_MAX,
   HEADS_INTERVAL_MS,
-  SESSION_ANNOUNCEMENTS_MAX,
-  SPACE_RETRY_MS
+  SESSION_ANNOUNCEMENTS_MAX
 } from '../../src/replication/replication.ts'
 import { MESSAGE_ITEMS_MAX, type SessionMessage } from '../../src/replication/session-message.ts'
+import { SPACE_RETRY_MS } from '../../src/replication/space-guard.ts'
 import { SyncError } from '../../src/sync/sync-error.ts'
 import { cloneStore } from '../support/cut-wal.ts'
 import { MemoryFabric, type MemoryPeerNetwork } from '../support/memory-peer-network.ts'

@@ -1,0 +1,164 @@
+/** A holder keeps what it was asked to keep, byte for byte, and nothing else. */
+import t from 'tap'
+import { ANNOUNCEMENT_ROWS } from '../../src/replication/holder-logs.ts'
+import { blockSetsOf, countBits, indexesOf } from '../../src/sync/block-bitmap.ts'
+import { logKey } from '../../src/sync/log.ts'
+import { filled } from '../support/bytes.ts'
+import { HolderStage } from '../support/holder-stage.ts'
+import { ReplicatedDrive } from '../support/replicated-drive.ts'
+import { until } from '../support/until.ts'
+import { rejectsWith } from '../suites/log-suite.ts'
+
+const BLOCKS = 2100
+const block = (index: number): Buffer => Buffer.from(`block ${String(index)}`)
+const blocks = Array.from({ length: BLOCKS }, (_, index) => block(index))
+const UNKNOWN = logKey('ab'.repeat(32))
+
+const [set] = blockSetsOf(UNKNOWN, [1, 2])
+if (set === undefined) throw new Error('no blocks')
+
+t.test('operation logs are followed, content is brought when it is named', async t => {
+  const stage = await HolderStage.open(t)
+  const { device, logs } = stage
+  const { key } = device.contentLog
+  await device.commit(Buffer.from('entry'), blocks)
+  await stage.connect()
+  await logs.arrived(device.operationLog.key, 1, { idleMs: 5000 })
+  await device.commit(Buffer.from('another'))
+  await logs.arrived(device.operationLog.key, 2, { idleMs: 5000 })
+  t.same(logs.operationLogs(), [device.operationLog.key])
+  t.equal(Buffer.from(await logs.read(device.operationLog.key, 1)).toString(), 'another')
+  t.ok(logs.isKnown(key) && !logs.isKnown(UNKNOWN))
+
+  stage.grant([3, 4, 1500])
+  await stage.bring([3, 4, 1500])
+  await logs.sync()
+  t.same([...indexesOf({ window: 0, bitmap: logs.stored(key, 0) })], [3, 4])
+  t.same([...indexesOf({ window: 1, bitmap: logs.stored(key, 1) })], [1500])
+  t.equal(countBits(logs.stored(key, 7)), 0, 'a window beyond the end has none')
+  t.same(await logs.read(key, 1500), block(1500))
+  t.same([logs.length(key), logs.contiguousLength(key)], [BLOCKS, 0])
+  t.same(await logs.treeHash(key, BLOCKS), await device.contentLog.treeHash(BLOCKS))
+  await rejectsWith(t, 'MISSING', () => logs.read(key, 5), 'a block that nobody named')
+  await rejectsWith(t, 'MISSING', () => logs.read(UNKNOWN, 5), 'a log that nobody announced')
+  await rejectsWith(t, 'MISSING', () => logs.treeHash(UNKNOWN, 0), 'its hash')
+  await rejectsWith(t, 'MISSING', () => logs.treeHash(key, BLOCKS + 1), 'what is beyond the end')
+  t.same([logs.length(UNKNOWN), logs.contiguousLength(UNKNOWN)], [0, 0])
+  t.equal(countBits(logs.stored(UNKNOWN, 0)), 0)
+  t.same(stage.reports, [])
+})
+
+t.test('what does not come ends the waiting', async t => {
+  const stage = await HolderStage.open(t)
+  const { device, logs, fabric, networks } = stage
+  await device.commit(Buffer.from('entry'), blocks)
+  await rejectsWith(t, 'UNREACHABLE', () => logs.bring(set, { idleMs: 9 }), 'an unknown log')
+  await stage.connect()
+  await logs.arrived(device.operationLog.key, 1, { idleMs: 5000 })
+  await rejectsWith(t, 'UNREACHABLE', () => stage.bring([3], 50), 'what was not granted')
+  const giveUp = new AbortController()
+  const [wanted] = blockSetsOf(device.contentLog.key, [4])
+  if (wanted === undefined) throw new Error('no blocks')
+  const waiting = logs.bring(wanted, { idleMs: 5000, signal: giveUp.signal })
+  giveUp.abort()
+  await rejectsWith(t, 'INTERRUPTED', () => waiting, 'what nobody waits for')
+  await rejectsWith(
+    t,
+    'INTERRUPTED',
+    () => logs.bring(wanted, { idleMs: 5000, signal: giveUp.signal }),
+    'what nobody ever waited for'
+  )
+  stage.grant([5])
+  await stage.bring([5])
+  fabric.partition(...networks)
+  stage.grant([6])
+  await rejectsWith(t, 'UNREACHABLE', () => stage.bring([6], 50), 'what is granted and not heard')
+  const entries = logs.arrived(device.operationLog.key, 9, { idleMs: 50 })
+  await rejectsWith(t, 'UNREACHABLE', () => entries, 'entries')
+  const closing = rejectsWith(t, 'CLOSED', () => stage.bring([6], 5000), 'what is under way')
+  await stage.store.close()
+  await closing
+})
+
+t.test('blocks are forgotten, and come again when they are wanted', async t => {
+  const stage = await HolderStage.open(t)
+  const { device, logs } = stage
+  const { key } = device.contentLog
+  await device.commit(Buffer.from('entry'), blocks)
+  await stage.connect()
+  stage.grant([1, 2, 3, 9])
+  await stage.bring([1, 2, 3, 9])
+  const [forgotten] = blockSetsOf(key, [1, 2, 9, 11])
+  if (forgotten === undefined) throw new Error('no blocks')
+  await logs.forget(forgotten)
+  await logs.forget(set)
+  t.same([...indexesOf({ window: 0, bitmap: logs.stored(key, 0) })], [3])
+  await rejectsWith(t, 'MISSING', () => logs.read(key, 2), 'one of them')
+  t.same(await logs.treeHash(key, BLOCKS), await device.contentLog.treeHash(BLOCKS))
+  await stage.bring([1, 2, 9])
+  t.same(await logs.read(key, 2), block(2))
+})
+
+t.test('nothing of content can be pushed to it, and strangers announce in vain', async t => {
+  const stage = await HolderStage.open(t)
+  const { device, logs, networks } = stage
+  const { key } = device.contentLog
+  await stage.connect()
+  device.logHome.uploads.unlimit(networks[1].publicKey)
+  await device.commit(Buffer.from('entry'), blocks.slice(0, 3))
+  await until('a peer', () => device.logHome.replicated(key)?.hasPeers === true)
+  await device.logHome.replicated(key)?.push(0, 3)
+  await logs.arrived(device.operationLog.key, 1, { idleMs: 5000 })
+  t.equal(countBits(logs.stored(key, 0)), 0)
+
+  const other = await (await ReplicatedDrive.make(2)).device('stranger')
+  t.teardown(() => other.close())
+  const announced = other.pairs.announcements.map(({ bytes }) => bytes)
+  await logs.learn([...announced, Buffer.from('nothing')])
+  t.equal(logs.isKnown(other.operationLog.key), false)
+  t.equal(logs.announcements.length, 1)
+})
+
+t.test('after a restart it knows its logs and what it stored of them', async t => {
+  const stage = await HolderStage.open(t)
+  const { device } = stage
+  const { key } = device.contentLog
+  await device.commit(Buffer.from('entry'), blocks)
+  await stage.connect()
+  stage.grant([1, 1030])
+  await stage.bring([1, 1030])
+  await stage.logs.arrived(device.operationLog.key, 1, { idleMs: 5000 })
+  for (const network of stage.networks) await network.close()
+  await stage.store.close()
+  t.equal(
+    [...stage.records.range({ from: Uint8Array.of(ANNOUNCEMENT_ROWS), to: filled(1, 0xff) })]
+      .length,
+    1
+  )
+  await stage.reopen()
+  const { logs } = stage
+  t.ok(logs.isKnown(key) && logs.isKnown(device.operationLog.key))
+  t.same(await logs.read(key, 1030), block(1030))
+  t.equal(logs.contiguousLength(device.operationLog.key), 1)
+  t.same(await logs.treeHash(key, BLOCKS), await device.contentLog.treeHash(BLOCKS))
+})
+
+t.test('a log that is learned while connected is replicated at once, to every device', async t => {
+  const stage = await HolderStage.open(t)
+  const { device, logs, networks } = stage
+  await stage.connect()
+  const [connection] = networks[1].connections
+  if (connection === undefined) throw new Error('no connection')
+  logs.attach(connection)
+  await device.commit(Buffer.from('entry'), blocks)
+  stage.grant([7])
+  await stage.bring([7])
+  logs.hangUp()
+  await until('another connection', () => {
+    const [next] = networks[1].connections
+    return next !== undefined && next !== connection
+  })
+  await device.commit(Buffer.from('another'))
+  await logs.arrived(device.operationLog.key, 2, { idleMs: 5000 })
+  t.same(await logs.read(device.contentLog.key, 7), block(7))
+})

@@ -4,6 +4,8 @@
  * @module
  */
 import { isAbsolute } from 'node:path'
+import { SHORT_TEXT_BYTES_MAX, encodeShortText } from '../src/crypto/short-text.ts'
+import { COPIES_MAX, parseRedundancy } from '../src/sync/redundancy.ts'
 import {
   DRIVER_CHOICES,
   INVITATION_MINUTES_MAX,
@@ -18,10 +20,8 @@ import {
   type VersionsRequest
 } from './api.ts'
 import { GroveError } from './grove-error.ts'
-import { COPIES_MAX, parseRedundancy } from '../src/sync/redundancy.ts'
 import {
   HOLDER_CODE_LENGTH_MAX,
-  HOLDER_TEXT_BYTES_MAX,
   type ExplainRequest,
   type HolderAddRequest,
   type HolderRemoveRequest,
@@ -131,11 +131,14 @@ export function parseExplainRequest(body: string): ExplainRequest {
 
 /** Checks what is to be called a site, a machine or a person. @throws {GroveError} `USAGE` */
 export function checkHolderText(value: unknown, name: string): string {
-  const isText = typeof value === 'string' && value.trim() !== '' && !/\p{Cc}/u.test(value)
-  if (isText && Buffer.byteLength(value) <= HOLDER_TEXT_BYTES_MAX) return value
+  try {
+    if (typeof value === 'string' && value.trim() !== '' && encodeShortText(value)) return value
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error
+  }
   throw new GroveError(
     'USAGE',
-    `a ${name} is named with 1 to ${HOLDER_TEXT_BYTES_MAX} bytes and no control characters`
+    `a ${name} is named with 1 to ${SHORT_TEXT_BYTES_MAX} bytes and no control characters`
   )
 }
 

@@ -18,9 +18,6 @@ import type { JsonName } from './printable-name.ts'
 /** How many files at risk one answer lists at most, the weakest first. */
 export const AT_RISK_LISTED_MAX = 100
 
-/** The longest text that names a holder, its site, machine or person, in bytes of UTF-8. */
-export const HOLDER_TEXT_BYTES_MAX = 63
-
 /** The longest code of a holder that is looked at, in characters; people add spaces and hyphens. */
 export const HOLDER_CODE_LENGTH_MAX = 200
 

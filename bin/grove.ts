@@ -13,11 +13,14 @@ import { catCommand } from './commands/cat.ts'
 import { configCommand } from './commands/config.ts'
 import { conflictsCommand } from './commands/conflicts.ts'
 import { devicesCommand } from './commands/devices.ts'
+import { explainCommand } from './commands/explain.ts'
+import { holdersCommand } from './commands/holders.ts'
 import { initCommand } from './commands/init.ts'
 import { inviteCommand } from './commands/invite.ts'
 import { joinCommand } from './commands/join.ts'
 import { mountCommand } from './commands/mount.ts'
 import { rebuildIndexCommand } from './commands/rebuild-index.ts'
+import { redundancyCommand } from './commands/redundancy.ts'
 import { statusCommand } from './commands/status.ts'
 import { stopCommand } from './commands/stop.ts'
 import { syncCommand } from './commands/sync.ts'
@@ -36,6 +39,9 @@ const COMMANDS: readonly Command[] = [
   inviteCommand,
   joinCommand,
   devicesCommand,
+  holdersCommand,
+  redundancyCommand,
+  explainCommand,
   syncCommand,
   conflictsCommand,
   versionsCommand,

@@ -17,6 +17,17 @@ export function printableName(bytes: string): string {
   return text === undefined ? escaped.replace(/[\u0080-\u00FF]/g, hex) : escaped
 }
 
+/** Makes a text that others wrote fit for one line of a terminal; see {@link printableName}. */
+export function printableText(text: string): string {
+  return printableName(Buffer.from(text).toString('latin1'))
+}
+
+/** Makes a path from JSON fit for one line of a terminal; see {@link printableName}. */
+export function printableJsonName({ path, pathHex }: JsonName): string {
+  const bytes = pathHex === undefined ? Buffer.from(path) : Buffer.from(pathHex, 'hex')
+  return printableName(bytes.toString('latin1'))
+}
+
 /** A path as JSON carries it: readable, and exact where it is not UTF-8. */
 export interface JsonName {
   /** The path; for people only when `pathHex` is there. */

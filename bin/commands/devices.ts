@@ -7,7 +7,9 @@ import type { DeviceStatus, MergedStatus } from '../api.ts'
 import { ApiClient } from '../api-client.ts'
 import { writeResult, type Command, type Context } from '../command.ts'
 import { Home } from '../home.ts'
-import { printableName } from '../printable-name.ts'
+import { printableText } from '../printable-name.ts'
+import { readableTime } from '../readable-time.ts'
+import { textTable } from '../text-table.ts'
 
 /** How much of a key is shown to people, in characters. */
 const KEY_CHARACTERS = 16
@@ -35,20 +37,11 @@ async function run(context: Context): Promise<undefined> {
 
 function table(devices: readonly DeviceStatus[]): readonly string[] {
   const rows = devices.map(device => [
-    printableName(Buffer.from(device.name).toString('latin1')),
+    printableText(device.name),
     device.key.slice(0, KEY_CHARACTERS),
     ...(device.isThis ? ['this device'] : state(device))
   ])
-  const widths = rows.reduce<number[]>(
-    (sofar, row) => row.map((text, at) => Math.max(sofar[at] ?? 0, text.length)),
-    []
-  )
-  return rows.map(row =>
-    row
-      .map((text, at) => text.padEnd(widths[at] ?? 0))
-      .join('  ')
-      .trimEnd()
-  )
+  return textTable(rows)
 }
 
 function state(device: DeviceStatus): readonly string[] {
@@ -61,7 +54,7 @@ function state(device: DeviceStatus): readonly string[] {
 
 function lastSeen({ lastSeenMs }: DeviceStatus): string {
   if (lastSeenMs === undefined) return 'offline, not seen yet'
-  return `offline, last seen ${new Date(lastSeenMs).toISOString().replace(/\.\d+Z$/, 'Z')}`
+  return `offline, last seen ${readableTime(lastSeenMs)}`
 }
 
 function progress({ merged, known }: MergedStatus): string {

@@ -6,13 +6,14 @@
 import { ApiClient } from '../api-client.ts'
 import type { DaemonStatus, NetworkStatus } from '../api.ts'
 import { writeResult, type Command, type Context } from '../command.ts'
+import { describeSurvival } from '../describe-survival.ts'
 import { Home } from '../home.ts'
 import { readableSize } from '../readable-size.ts'
 
 /** See the module. */
 export const statusCommand: Command = {
   name: 'status',
-  summary: 'say how the drive is: process, mounts, logs, sizes, other devices',
+  summary: 'say how the drive is: mounts, sizes, other devices, what survives a loss',
   positional: [],
   options: [],
   examples: [
@@ -63,6 +64,7 @@ function describe(status: DaemonStatus): readonly string[] {
     `open     ${status.openFiles} files`,
     `pending  ${readableSize(status.unflushedBytes)}`,
     ...describeNetwork(status.network),
+    ...(status.survival === undefined ? [] : describeSurvival(status.survival)),
     ...(status.problem === undefined ? [] : [`problem  ${status.problem}`])
   ]
 }

@@ -7,7 +7,7 @@ import { ApiClient } from '../api-client.ts'
 import type { Damage } from '../api.ts'
 import { writeResult, type Command, type Context } from '../command.ts'
 import { Home } from '../home.ts'
-import { printableName } from '../printable-name.ts'
+import { printableJsonName } from '../printable-name.ts'
 import { ProgressBar } from '../progress-bar.ts'
 import type { VerifyEvent } from '../served-drive.ts'
 
@@ -59,14 +59,9 @@ async function report(
   await writeResult(context, {
     json: { ok: count === 0, count, damaged },
     text: [
-      ...damaged.map(each => `${printableDamage(each)}: ${each.reason}`),
+      ...damaged.map(each => `${printableJsonName(each)}: ${each.reason}`),
       count === 0 ? 'everything is whole' : `${count} damaged`
     ]
   })
   return count === 0 ? 0 : 1
-}
-
-function printableDamage({ path, pathHex }: Damage): string {
-  const bytes = pathHex === undefined ? Buffer.from(path) : Buffer.from(pathHex, 'hex')
-  return printableName(bytes.toString('latin1'))
 }

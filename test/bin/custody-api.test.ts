@@ -23,12 +23,12 @@ import {
   AT_RISK_LISTED_MAX,
   HOLDER_CODE_LENGTH_MAX,
   HOLDER_KEY_DIGITS_MIN,
-  HOLDER_TEXT_BYTES_MAX,
   REMOVE_TELL_MS,
   type HolderRemoveLine
 } from '../../bin/custody-api.ts'
 import { GroveError } from '../../bin/grove-error.ts'
 import { jsonName } from '../../bin/printable-name.ts'
+import { SHORT_TEXT_BYTES_MAX } from '../../src/crypto/short-text.ts'
 import { hostileBytes } from '../support/hostile-bytes.ts'
 import { SeededRandom } from '../support/seeded-random.ts'
 import { fakeDaemon } from './fake-daemon.ts'
@@ -131,7 +131,10 @@ t.test('what is malformed, too long or out of bounds is refused', async t => {
     { code: 1 },
     { code: long(HOLDER_CODE_LENGTH_MAX + 1) },
     ...['site', 'machine', 'person'].flatMap(name =>
-      ['', ' ', 'a\nb', 'ä'.repeat(32), 5, null].map(text => ({ code: 'y', [name]: text }))
+      ['', ' ', 'a\nb', 'a\u202Eb', '\uD800', 'ä'.repeat(32), 5, null].map(text => ({
+        code: 'y',
+        [name]: text
+      }))
     )
   ])
     t.throws(() => parseHolderAddRequest(JSON.stringify(value)), { code: 'USAGE' })
@@ -163,7 +166,7 @@ t.test('what is malformed, too long or out of bounds is refused', async t => {
   ])
     t.throws(() => parseRedundancyRequest(JSON.stringify({ path: '/a', level })), { code: 'USAGE' })
   for (const level of ['1', '64', '3/2', '64/64', 'inherit']) t.equal(checkLevel(level), level)
-  t.equal(checkHolderText(long(HOLDER_TEXT_BYTES_MAX), 'site'), long(HOLDER_TEXT_BYTES_MAX))
+  t.equal(checkHolderText(long(SHORT_TEXT_BYTES_MAX), 'site'), long(SHORT_TEXT_BYTES_MAX))
 })
 
 t.test('what a daemon promises fits what a client takes', async t => {

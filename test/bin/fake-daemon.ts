@@ -1,5 +1,6 @@
 /** A daemon that listens, with a drive and drivers that only remember what was asked of them. */
 import { join } from 'node:path'
+import { PassThrough } from 'node:stream'
 import type { Test } from 'tap'
 import { ApiClient } from '../../bin/api-client.ts'
 import type { Context, Input } from '../../bin/command.ts'
@@ -80,8 +81,8 @@ export function fakeContext(
     environment: { GROVE_HOME: home.directory },
     stdout: output('stdout'),
     stderr: output('stderr'),
-    // Nothing here asks for anything.
-    stdin: process.stdin,
+    // Nobody can be asked there.
+    stdin: new PassThrough(),
     json,
     signal: new AbortController().signal
   }

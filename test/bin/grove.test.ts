@@ -12,6 +12,9 @@ const COMMANDS = [
   'invite',
   'join',
   'devices',
+  'holders',
+  'redundancy',
+  'explain',
   'sync',
   'conflicts',
   'versions',
@@ -27,7 +30,12 @@ const ONE_LINE = /^grove: [^\n]+\n$/
 
 t.test('--help of every command shows examples and touches nothing', async t => {
   const grove = await GroveHome.make(t)
-  const commands = [...COMMANDS.map(name => [name]), ['conflicts', 'resolve']]
+  const commands = [
+    ...COMMANDS.map(name => [name]),
+    ['conflicts', 'resolve'],
+    ['holders', 'add'],
+    ['holders', 'remove']
+  ]
   const all = [['--help'], ...commands.map(name => [...name, '--help'])]
   const outcomes = await Promise.all(all.map(args => grove.run(args)))
   for (const [at, { code, stdout, stderr }] of outcomes.entries()) {
@@ -59,6 +67,20 @@ t.test('a wrong command line is one line and exit 2', async t => {
     ['conflicts', 'resolve', 'a'],
     ['conflicts', 'resolve', 'a', '--keep', 'all'],
     ['conflicts', 'list'],
+    ['holders', 'list'],
+    ['holders', 'add'],
+    ['holders', 'add', 'code', '--site', ''],
+    ['holders', 'add', 'code', '--person', 'x'.repeat(64)],
+    ['holders', 'remove'],
+    ['redundancy'],
+    ['redundancy', 'a', '0'],
+    ['redundancy', 'a', '1/2'],
+    ['redundancy', 'a', '65'],
+    ['explain'],
+    ['config', 'custody.grace', '0'],
+    ['config', 'custody.bandwidth', 'fast'],
+    ['config', 'custody.audit', '0'],
+    ['config', 'custody.share', '101'],
     ['versions'],
     ['cat', 'a'],
     ['sync', '--timeout', 'soon'],
@@ -85,6 +107,11 @@ t.test('without a drive every command says what to do', async t => {
     ['config'],
     ['invite'],
     ['devices'],
+    ['holders'],
+    ['holders', 'add', 'code'],
+    ['holders', 'remove', 'anna'],
+    ['redundancy', 'a'],
+    ['explain', 'a'],
     ['conflicts'],
     ['sync']
   ]

@@ -1,0 +1,197 @@
+/**
+ * `grove holders`: the computers that keep copies of the drive; `add` and `remove` change which.
+ *
+ * @module
+ */
+import { ApiClient } from '../api-client.ts'
+import { checkHolderText } from '../api-request.ts'
+import { askYesOrNo } from '../ask-yes-or-no.ts'
+import { writeResult, type Command, type Context, type Input } from '../command.ts'
+import {
+  HOLDER_KEY_DIGITS_MIN,
+  type ComputerKind,
+  type HolderAddRequest,
+  type HolderStatus
+} from '../custody-api.ts'
+import { GroveError } from '../grove-error.ts'
+import { Home } from '../home.ts'
+import { printableText } from '../printable-name.ts'
+import { ProgressBar } from '../progress-bar.ts'
+import { readableSize } from '../readable-size.ts'
+import { readableTime } from '../readable-time.ts'
+import { textTable } from '../text-table.ts'
+
+/** What each computer is, for people. */
+export const KIND_WORDS: Readonly<Record<ComputerKind, string>> = {
+  this: 'this computer',
+  device: 'your device',
+  holder: 'holder'
+}
+
+const HEADER = ['NAME', 'KEY', 'WHAT', 'STATE', 'SITE', 'KEPT', 'PROVEN', 'AUDITS', 'BALANCE']
+
+const addSubcommand: Command = {
+  name: 'add',
+  summary: 'have a computer keep copies that it cannot read',
+  positional: [['<code>', 'what `grove host` shows there']],
+  options: [
+    { flags: '--site <name>', summary: 'where it is; computers of one site may be lost together' },
+    { flags: '--machine <name>', summary: 'which machine it is on, if it shares one' },
+    { flags: '--person <name>', summary: 'whose it is; copies go to different people first' }
+  ],
+  examples: [
+    ['grove holders add CODE', 'it must be on; copies are made by themselves from then on'],
+    ['grove holders add CODE --site attic --person Anna', 'and so that copies are spread well']
+  ],
+  run: add
+}
+
+const removeSubcommand: Command = {
+  name: 'remove',
+  summary: 'do without a computer, once copies have been made elsewhere',
+  positional: [
+    ['<holder>', `its name, or at least ${HOLDER_KEY_DIGITS_MIN} digits of its key, as listed`]
+  ],
+  options: [{ flags: '--force', summary: 'although files would have too few copies then' }],
+  examples: [
+    ['grove holders remove anna', 'make copies elsewhere, then do without it'],
+    ['grove holders remove 3f2a9c01 --force', 'it is broken and will not come back']
+  ],
+  run: remove
+}
+
+/** See the module. */
+export const holdersCommand: Command = {
+  name: 'holders',
+  summary: 'list the computers that keep copies: how much, when proven',
+  positional: [],
+  options: [],
+  subcommands: [addSubcommand, removeSubcommand],
+  examples: [
+    ['grove holders', 'for people'],
+    ['grove holders --json', 'for programs: {"holders": [{"name", "key", "state", ...}]}'],
+    ['grove holders add CODE', 'have a computer that runs `grove host` keep copies'],
+    ['grove holders remove anna', 'do without it']
+  ],
+  run: list
+}
+
+async function list(context: Context): Promise<undefined> {
+  const answer = await (await findDaemon(context)).holders()
+  await writeResult(context, { json: answer, text: describe(answer.holders) })
+}
+
+async function add(context: Context, input: Input): Promise<undefined> {
+  const request = readAddition(input)
+  const daemon = await findDaemon(context)
+  const { readHolderCode } = await import('../read-holder-code.ts')
+  readHolderCode(request.code, Date.now())
+  const holder = await daemon.addHolder(request)
+  const room = holder.quotaBytes === undefined ? '' : ` up to ${readableSize(holder.quotaBytes)}`
+  await writeResult(context, {
+    json: holder,
+    text: [
+      `${printableText(holder.name)} keeps copies${room} from now on, and can read none of them.`,
+      'See how far it is: grove holders'
+    ]
+  })
+}
+
+function readAddition(input: Input): HolderAddRequest {
+  const [code = ''] = input.positional
+  const named = (['site', 'machine', 'person'] as const).filter(name => input.options.has(name))
+  const texts = named.map(name => [name, checkHolderText(input.options.get(name), name)] as const)
+  return { code, ...Object.fromEntries(texts) }
+}
+
+async function remove(context: Context, input: Input): Promise<undefined> {
+  const [holder = ''] = input.positional
+  const force = input.options.has('force')
+  const daemon = await findDaemon(context)
+  if (!(await askYesOrNo(context, question(holder, force))))
+    throw new GroveError('FAILED', 'nothing was changed')
+  const bar = new ProgressBar(context.stderr, 'Copying elsewhere')
+  let removed: HolderStatus | undefined
+  try {
+    for await (const line of daemon.removeHolder({ holder, force }))
+      if (line.kind === 'end') removed = line.removed
+      else bar.update(line)
+  } finally {
+    bar.end()
+  }
+  context.signal.throwIfAborted()
+  if (removed === undefined) throw new GroveError('NO_ANSWER', 'the daemon said nothing')
+  const name = printableText(removed.name)
+  await writeResult(context, {
+    json: { removed },
+    text: [
+      removed.keptBytes === 0
+        ? `${name} keeps nothing for you any more.`
+        : `${name} is not counted on any more. It has its disk back once it learns that.`
+    ]
+  })
+}
+
+function question(holder: string, force: boolean): string {
+  const name = printableText(holder)
+  const first = force
+    ? `What only ${name} keeps may be lost: it is removed although there may be too few copies.`
+    : `What ${name} keeps is copied to other computers first; interrupt that and it stays.`
+  return `${first}\nWhat is on its disk stays there, unreadable, until it is released.\nRemove ${name}?`
+}
+
+async function findDaemon(context: Context): Promise<ApiClient> {
+  const home = await Home.locate(context.environment)
+  await home.check()
+  return ApiClient.require(home, context.signal)
+}
+
+function describe(holders: readonly HolderStatus[]): readonly string[] {
+  const problems = holders.filter(({ problem }) => problem !== undefined)
+  const isAlone = holders.every(({ kind }) => kind === 'this')
+  return [
+    ...textTable([HEADER, ...holders.map(row)]),
+    ...problems.map(
+      ({ name, problem = '' }) => `${printableText(name)}: ${printableText(problem)}`
+    ),
+    ...(isAlone ? ['nothing else keeps copies; run `grove host` elsewhere'] : [])
+  ]
+}
+
+function row(holder: HolderStatus): readonly string[] {
+  const { audits, lastProofMs, kind } = holder
+  const isThis = kind === 'this'
+  return [
+    printableText(holder.name),
+    holder.key.slice(0, HOLDER_KEY_DIGITS_MIN),
+    KIND_WORDS[kind],
+    isThis ? '-' : state(holder),
+    holder.site === undefined ? '-' : printableText(holder.site),
+    kept(holder),
+    isThis ? '-' : lastProofMs === undefined ? 'not yet' : readableTime(lastProofMs),
+    isThis ? '-' : `${audits.passed} passed, ${audits.failed} failed`,
+    balance(holder)
+  ]
+}
+
+function state({ online, state: standing, lastSeenMs }: HolderStatus): string {
+  if (standing === 'failed') return online ? 'failed, online' : 'failed, offline'
+  if (standing === 'gone') return 'gone'
+  if (online) return 'online'
+  const counted = standing === 'suspect' ? ', not counted' : ''
+  return lastSeenMs === undefined
+    ? `offline${counted}`
+    : `offline since ${readableTime(lastSeenMs)}${counted}`
+}
+
+function kept({ keptBytes, quotaBytes }: HolderStatus): string {
+  const size = readableSize(keptBytes)
+  return quotaBytes === undefined ? size : `${size} of ${readableSize(quotaBytes)}`
+}
+
+/** What both computers signed. */
+function balance({ keptGibDays, givenGibDays }: HolderStatus): string {
+  if (keptGibDays === undefined && givenGibDays === undefined) return '-'
+  const days = (gibDays = 0): string => `${gibDays.toFixed(1)} GiB days`
+  return `kept ${days(keptGibDays)} for you, you ${days(givenGibDays)}`
+}

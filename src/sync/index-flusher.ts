@@ -14,7 +14,7 @@ import type { MergedHeads } from './merged-heads.ts'
 import type { Cursor, TreeIndex } from './tree-index.ts'
 
 /** The index is flushed after this many changed rows at the latest. */
-export const INDEX_ROWS_MAX = 8192
+export const INDEX_ROWS_MAX = 4096
 /** The index is flushed when this long has passed since the last flush, in seconds. */
 export const INDEX_FLUSH_SEC = 2
 /** Merging waits while more rows than this have changed and others are being written. */

@@ -35,9 +35,11 @@ import type { ViewChanges } from './view-changes.ts'
 export const BATCH_MS = 8
 /**
  * A batch takes up no further entry that would make it have more operations than this. What it
- * takes to settle them is only known at its end.
+ * takes to show them is only known at its end.
  */
 export const BATCH_OPERATIONS_MAX = 128
+/** Within a batch files are derived anew when so many of them wait for it. */
+export const FAMILIES_WAITING_MAX = 16
 /** Above so many bytes read ahead of all logs, logs that wait forget what they have read. */
 export const BYTES_AHEAD_MAX = 64 * 1024 * 1024
 /** An entry that could not be read is tried again after this long, in milliseconds. */
@@ -305,18 +307,21 @@ export class Merger {
   #mergeBatch(isTimeUp: () => boolean): boolean {
     let next = this.#next()
     if (next === undefined) return false
+    const { index } = this.#parts
     const startMs = this.#nowMs()
     this.hooks.beforeBatch()
     const operations: MergedOperation[] = []
     do {
       this.#apply(next, operations)
+      // Between two entries, so that the time it takes is seen before the batch grows further.
+      if (index.markedCount >= FAMILIES_WAITING_MAX) index.settleFamilies()
       next = this.#next()
     } while (
       next !== undefined &&
       operations.length + next.operationCount <= this.#operationsMax &&
       !isTimeUp()
     )
-    this.hooks.afterBatch({ changes: this.#parts.index.settle(), operations })
+    this.hooks.afterBatch({ changes: index.settle(), operations })
     this.#learnFrom(operations.length, Math.abs(this.#nowMs() - startMs))
     return true
   }

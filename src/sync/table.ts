@@ -12,13 +12,16 @@
  * @module
  */
 import type { RowSealer } from '../crypto/row-sealer.ts'
+import { GroupedRows } from './grouped-rows.ts'
 import type { Change, KeyValueStore } from './key-value-store.ts'
 
 /** How many decoded rows each half of a table's cache holds. */
 export const ROWS_CACHED_MAX = 32_768
 
 /** How many rows are sealed before others have their turn. */
-export const ROWS_PER_TURN = 1024
+export const ROWS_PER_TURN = 512
+/** After how many rows that were written and go to the cache others have their turn. */
+export const ROWS_THAWED_PER_TURN = 4096
 
 const GROUP_BYTES = 7
 const HEADER_BYTES = 1 + GROUP_BYTES
@@ -59,14 +62,15 @@ export interface PageOptions {
   readonly countMax: number
 }
 
-type Layer<V> = Map<number, Map<string, V | null>>
+/** Changed rows; null for one that was removed. */
+type Layer<V> = GroupedRows<V | null>
 
 /** One table. Made by {@link TableSet.table}. */
 export class Table<V> {
   readonly #set: TableSet
   readonly #format: TableFormat<V>
-  #newest: Layer<V> = new Map()
-  #frozen: Layer<V> = new Map()
+  #newest: Layer<V> = new GroupedRows()
+  #frozen: Layer<V> = new GroupedRows()
   readonly #cache: RowCache<V>
 
   /** @internal */
@@ -87,17 +91,17 @@ export class Table<V> {
 
   /** Sets a row. */
   put(group: number, sub: string, value: V): void {
-    this.#set.changeCount += setRow(this.#newest, group, sub, value)
+    this.#change(group, sub, value)
   }
 
   /** Sets a row among the changes that were frozen, as if it had been set before. */
   putFrozen(group: number, sub: string, value: V): void {
-    setRow(this.#frozen, group, sub, value)
+    this.#frozen.set(group, sub, value)
   }
 
   /** Removes a row; none there is no error. */
   delete(group: number, sub = ''): void {
-    this.#set.changeCount += setRow(this.#newest, group, sub, null)
+    this.#change(group, sub, null)
   }
 
   /** All rows of a group, as they are now, by sub key; in no particular order. */
@@ -119,7 +123,7 @@ export class Table<V> {
       rowsOf(rows, group).set(sub, value)
     }
     for (const layer of [this.#frozen, this.#newest]) {
-      for (const [group, changes] of groupsBetween(layer, from, to)) overlay(rows, group, changes)
+      for (const [group, sub, value] of layer.between(from, to)) overlay(rows, group, sub, value)
     }
     return rows
   }
@@ -150,34 +154,38 @@ export class Table<V> {
   /** Starts a new layer over the one whose changes are about to be written. */
   freeze(): void {
     this.#frozen = this.#newest
-    this.#newest = new Map()
+    this.#newest = new GroupedRows()
   }
 
   /** The frozen layer's changes, sealed. */
   *frozenChanges(): Iterable<Change> {
-    for (const [group, subs] of this.#frozen) {
-      for (const [sub, value] of subs) {
-        const key = this.#key(group, sub)
-        yield [key, value === null ? undefined : this.#set.seal(key, this.#format.encode(value))]
-      }
+    for (const [group, sub, value] of this.#frozen.rows()) {
+      const key = this.#key(group, sub)
+      yield [key, value === null ? undefined : this.#set.seal(key, this.#format.encode(value))]
     }
   }
 
-  /** The frozen layer is in the store: its rows move to the cache. */
-  thaw(): void {
-    for (const [group, subs] of this.#frozen) {
-      for (const [sub, value] of subs) {
-        if (value === null) this.#cache.delete(group, sub)
-        else this.#cache.set(group, sub, value)
-      }
+  /** The frozen layer is in the store: its rows move to the cache. @returns how many */
+  thaw(): number {
+    const { count } = this.#frozen
+    for (const [group, sub, value] of this.#frozen.rows()) {
+      if (value === null) this.#cache.delete(group, sub)
+      else this.#cache.set(group, sub, value)
     }
-    this.#frozen = new Map()
+    this.#frozen = new GroupedRows()
+    return count
   }
 
   /** @returns the row as the layers have it, null if it was removed, undefined if it is as stored */
   #changed(group: number, sub: string): V | null | undefined {
-    const changed = this.#newest.get(group)?.get(sub)
-    return changed === undefined ? this.#frozen.get(group)?.get(sub) : changed
+    const changed = this.#newest.get(group, sub)
+    return changed === undefined ? this.#frozen.get(group, sub) : changed
+  }
+
+  #change(group: number, sub: string, value: V | null): void {
+    const { count } = this.#newest
+    this.#newest.set(group, sub, value)
+    this.#set.changeCount += this.#newest.count - count
   }
 
   #load(group: number, sub: string): V | undefined {
@@ -192,11 +200,9 @@ export class Table<V> {
   /** Rows that are only in memory yet, in no particular order. */
   *#overlaid(from: number, to: number): Iterable<Row<V>> {
     for (const layer of [this.#frozen, this.#newest]) {
-      for (const [group, changes] of groupsBetween(layer, from, to)) {
-        for (const [sub, value] of changes) {
-          const isNewest = layer === this.#newest || !this.#newest.get(group)?.has(sub)
-          if (value !== null && isNewest) yield { group, sub, value }
-        }
+      for (const [group, sub, value] of layer.between(from, to)) {
+        const isNewest = layer === this.#newest || this.#newest.get(group, sub) === undefined
+        if (value !== null && isNewest) yield { group, sub, value }
       }
     }
   }
@@ -265,7 +271,7 @@ export class TableSet {
   /**
    * Writes what was frozen as one batch. May be repeated after an error.
    *
-   * @param pause - awaited every {@link ROWS_PER_TURN} rows: sealing them takes its time
+   * @param pause - awaited every {@link ROWS_PER_TURN} rows that are sealed, and now and then after
    * @returns when it survives `kill -9`
    */
   async write(pause: () => Promise<void> = () => Promise.resolve()): Promise<void> {
@@ -276,7 +282,13 @@ export class TableSet {
       }
     }
     if (changes.length > 0) await this.store.commit(changes)
-    for (const table of this.#tables) table.thaw()
+    let thawed = 0
+    for (const table of this.#tables) {
+      thawed += table.thaw()
+      if (thawed < ROWS_THAWED_PER_TURN) continue
+      thawed = 0
+      await pause()
+    }
     this.isFrozen = false
   }
 
@@ -296,9 +308,8 @@ export class TableSet {
  * the old half and the former old half is dropped. A hit in the old half moves the row over.
  */
 class RowCache<V> {
-  #young: Map<number, Map<string, V>> = new Map()
-  #old: Map<number, Map<string, V>> = new Map()
-  #youngCount = 0
+  #young = new GroupedRows<V>()
+  #old = new GroupedRows<V>()
   readonly #countMax: number
 
   constructor(countMax: number) {
@@ -306,26 +317,23 @@ class RowCache<V> {
   }
 
   get(group: number, sub: string): V | undefined {
-    const young = this.#young.get(group)?.get(sub)
+    const young = this.#young.get(group, sub)
     if (young !== undefined) return young
-    const old = this.#old.get(group)?.get(sub)
+    const old = this.#old.get(group, sub)
     if (old !== undefined) this.set(group, sub, old)
     return old
   }
 
   set(group: number, sub: string, value: V): void {
-    const rows = rowsOf(this.#young, group)
-    if (!rows.has(sub)) this.#youngCount++
-    rows.set(sub, value)
-    if (this.#youngCount < this.#countMax) return
+    this.#young.set(group, sub, value)
+    if (this.#young.count < this.#countMax) return
     this.#old = this.#young
-    this.#young = new Map()
-    this.#youngCount = 0
+    this.#young = new GroupedRows()
   }
 
   delete(group: number, sub: string): void {
-    if (this.#young.get(group)?.delete(sub)) this.#youngCount--
-    this.#old.get(group)?.delete(sub)
+    this.#young.delete(group, sub)
+    this.#old.delete(group, sub)
   }
 }
 
@@ -364,42 +372,22 @@ function latin1(bytes: Uint8Array, from: number): string {
   return text
 }
 
-/** @returns 1 when the row had no change yet in this layer, else 0 */
-function setRow<V>(layer: Layer<V>, group: number, sub: string, value: V | null): number {
-  const rows = rowsOf(layer, group)
-  const added = rows.has(sub) ? 0 : 1
-  rows.set(sub, value)
-  return added
-}
-
 function rowsOf<V>(rows: Map<number, Map<string, V>>, group: number): Map<string, V> {
   let subs = rows.get(group)
   if (subs === undefined) rows.set(group, (subs = new Map<string, V>()))
   return subs
 }
 
-function* groupsBetween<V>(
-  layer: Layer<V>,
-  from: number,
-  to: number
-): Iterable<[number, Map<string, V | null>]> {
-  if (to - from === 1) {
-    const subs = layer.get(from)
-    if (subs !== undefined) yield [from, subs]
-    return
-  }
-  for (const [group, subs] of layer) if (group >= from && group < to) yield [group, subs]
-}
-
 function overlay<V>(
   rows: Map<number, Map<string, V>>,
   group: number,
-  changes: Map<string, V | null>
+  sub: string,
+  value: V | null
 ): void {
-  const subs = rowsOf(rows, group)
-  for (const [sub, value] of changes) {
-    if (value === null) subs.delete(sub)
-    else subs.set(sub, value)
+  if (value !== null) {
+    rowsOf(rows, group).set(sub, value)
+    return
   }
-  if (subs.size === 0) rows.delete(group)
+  const subs = rows.get(group)
+  if (subs?.delete(sub) && subs.size === 0) rows.delete(group)
 }

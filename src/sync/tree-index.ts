@@ -418,6 +418,22 @@ export class TreeIndex implements TreeRows {
     }
   }
 
+  /** How many families wait to be derived anew. */
+  get markedCount(): number {
+    return this.#marked.size
+  }
+
+  /** Derives anew the families that wait for it; {@link TreeIndex.settle} does the rest. */
+  settleFamilies(): void {
+    if (this.#marked.size === 0) return
+    const marked = this.#marked
+    this.#marked = new Map()
+    for (const [number, change] of marked) {
+      const family = this.families.get(number)
+      if (family) settleFamily(this, family, change)
+    }
+  }
+
   /** Whether a family will be derived anew. */
   isMarked(number: number): boolean {
     return this.#marked.has(number)
@@ -589,14 +605,7 @@ export class TreeIndex implements TreeRows {
 
   /** Derives, replays and shares out what is waiting for it. */
   #resolve(): void {
-    if (this.#marked.size > 0) {
-      const marked = this.#marked
-      this.#marked = new Map()
-      for (const [number, change] of marked) {
-        const family = this.families.get(number)
-        if (family) settleFamily(this, family, change)
-      }
-    }
+    this.settleFamilies()
     if (this.moves.isDirty) moveDirectories(this, this.moves.replay())
     if (this.view.isDirty || this.view.isTracking) this.#changes.names.push(...this.view.settle())
   }

@@ -9,7 +9,12 @@ import { encodeEntry } from '../../src/sync/entry-codec.ts'
 import { ENTRIES_AHEAD_MAX } from '../../src/sync/entry-queue.ts'
 import type { Entry } from '../../src/sync/entry.ts'
 import { ENTRY_BYTES_MAX, logKey, type LogKey } from '../../src/sync/log.ts'
-import { BATCH_OPERATIONS_MAX, BYTES_AHEAD_MAX, REREAD_DELAY_MS } from '../../src/sync/merger.ts'
+import {
+  BATCH_OPERATIONS_MAX,
+  BYTES_AHEAD_MAX,
+  FAMILIES_WAITING_MAX,
+  REREAD_DELAY_MS
+} from '../../src/sync/merger.ts'
 import { ROOT_ID, type Name, type Operation, type OperationId } from '../../src/sync/operation.ts'
 import { ROOT_INO } from '../../src/sync/tree-index.ts'
 import { arbitraryEntry } from '../support/arbitrary-operation.ts'
@@ -351,6 +356,34 @@ t.test(
     await drive.close()
   }
 )
+
+t.test('files are derived anew within a batch too, so that its time is known', async t => {
+  const [a, b] = [new EntryAuthor('a'), new EntryAuthor('b')]
+  const count = BATCH_OPERATIONS_MAX
+  for (let i = 0; i < count; i++) await a.write([created(`f${String(i)}`)])
+  await b.saw(a)
+  for (const author of [a, b]) {
+    for (let i = 0; i < count; i++) {
+      const bytes = filled(3, author === a ? 1 : 2)
+      await author.write([written(a.id(i), [{ kind: 'inline', offset: 0, bytes }], 3)])
+    }
+  }
+  const drive = await driveOf(a)
+  const { index } = drive.replica
+  const settle = index.settleFamilies.bind(index)
+  const waiting: number[] = []
+  let batches = 0
+  drive.replica.beforeMerge = () => batches++
+  index.settleFamilies = () => {
+    if (index.markedCount > 0) waiting.push(index.markedCount)
+    settle()
+  }
+  await drive.catchUpWithAll([b])
+  t.equal([...index.conflicts()].length, count)
+  t.equal(Math.max(...waiting), FAMILIES_WAITING_MAX)
+  t.ok(batches < waiting.length, `${String(waiting.length)} times in ${String(batches)} batches`)
+  await drive.close()
+})
 
 t.test('this device’s own logs are not taken from others', async t => {
   const drive = await MemoryDrive.create({ device: 'reader' })

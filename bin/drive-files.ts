@@ -7,7 +7,7 @@ import type { DriveVfs } from '../src/fs/drive-vfs.ts'
 import { FsError, type FsErrorCode } from '../src/fs/fs-error.ts'
 import { readVersion } from '../src/fs/read-version.ts'
 import type { InodeNumber } from '../src/fs/vfs.ts'
-import type { Name, VersionId } from '../src/sync/operation.ts'
+import type { VersionId } from '../src/sync/operation.ts'
 import type { Replica } from '../src/sync/replica.ts'
 import { ROOT_INO, type FileVersion } from '../src/sync/tree-index.ts'
 import type { ConflictStatus, Keep, VersionStatus } from './api.ts'
@@ -15,9 +15,6 @@ import { pathText } from './drive-path.ts'
 import { GroveError } from './grove-error.ts'
 import { jsonName, printableName, type JsonName } from './printable-name.ts'
 import type { DrivePath } from './served-drive.ts'
-
-/** A path is given up as endless after so many names. */
-export const PATH_NAMES_MAX = 4096
 
 /** So many digits of a log's key are in the name of a version. */
 const LOG_DIGITS = 8
@@ -52,7 +49,7 @@ export class DriveFiles {
   /** See `SharedDrive.conflicts`. */
   *conflicts(): Iterable<ConflictStatus> {
     for (const conflict of this.#replica.index.conflicts()) {
-      const directory = this.#pathOf(conflict.directory)
+      const directory = this.#replica.pathOf(conflict.directory)
       yield {
         ...jsonName(pathText([...directory, conflict.name])),
         original: jsonName(pathText([...directory, conflict.original])),
@@ -71,7 +68,9 @@ export class DriveFiles {
     try {
       const kept = vfs.resolveConflict({ parent, name }, keep)
       await this.#replica.sync()
-      return kept.map(place => jsonName(pathText([...this.#pathOf(place.parent), place.name])))
+      return kept.map(place =>
+        jsonName(pathText([...this.#replica.pathOf(place.parent), place.name]))
+      )
     } catch (error) {
       const refusal = error instanceof FsError ? REFUSALS[error.code] : undefined
       if (refusal === undefined) throw error
@@ -130,18 +129,6 @@ export class DriveFiles {
       ino = next.ino
     }
     return ino
-  }
-
-  #pathOf(directory: number): DrivePath {
-    const { index } = this.#replica
-    const names: Name[] = []
-    for (let ino = directory; ino !== ROOT_INO && names.length < PATH_NAMES_MAX;) {
-      const [link] = index.inode(ino).links
-      if (link === undefined) break
-      names.unshift(link.name)
-      ino = link.parent
-    }
-    return names
   }
 }
 

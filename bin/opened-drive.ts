@@ -10,6 +10,7 @@ import type { KeyFileContent } from '../src/crypto/key-file.ts'
 import { DriveVfs } from '../src/fs/drive-vfs.ts'
 import { Collector } from '../src/replication/collector.ts'
 import type { Clock } from '../src/sync/clock.ts'
+import { ALONE as NOT_KEPT } from '../src/sync/custody-view.ts'
 import { memberId } from '../src/sync/members.ts'
 import type { Operation } from '../src/sync/operation.ts'
 import type {
@@ -53,6 +54,7 @@ import type {
 } from './served-drive.ts'
 import { parseContentPolicy, parseDuration, type Settings } from './settings.ts'
 import { publicParts } from './unlock-keys.ts'
+import { yieldToEventLoop } from './yield-to-event-loop.ts'
 
 /** The unit of `st_blocks`. */
 const STAT_BLOCK_BYTES = 512
@@ -118,6 +120,7 @@ export class OpenedDrive implements ServedDrive {
       clock,
       keepSec: () => parseDuration(this.#settings['history.keep']) / 1_000,
       wasUnclean: logs.wasUnclean || replica.wasRebuilt,
+      mayClear: () => true,
       report: (message, cause) => log.write(message, cause)
     })
     this.#collector.start()
@@ -163,7 +166,8 @@ export class OpenedDrive implements ServedDrive {
   openVfs({ readOnly }: { readonly readOnly: boolean }): Promise<ServedVfs> {
     const { replica, home, clock } = this.#parts
     const statfs = () => diskStatus(home.directory)
-    const vfs = new DriveVfs({ replica, clock, readOnly, statfs })
+    const custody = NOT_KEPT
+    const vfs = new DriveVfs({ replica, clock, readOnly, statfs, custody, yieldToEventLoop })
     this.#open.add(vfs)
     const close = async (): Promise<void> => {
       if (!this.#open.delete(vfs)) return

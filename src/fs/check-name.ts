@@ -9,7 +9,7 @@ import { FsError } from './fs-error.ts'
 /** Attribute name spaces that are kept; others are EOPNOTSUPP. */
 export const XATTR_PREFIXES: readonly string[] = ['user.', 'security.', 'trusted.']
 
-/** Names that settings of later versions will have; nothing else may be stored under them. */
+/** Names of settings, also of those of later versions; nothing else may be stored under them. */
 export const XATTR_SETTINGS_PREFIX = 'user.grove.'
 
 /** Never kept: the label of a security module; `ls` then stops asking for it. */

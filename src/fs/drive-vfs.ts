@@ -12,6 +12,7 @@
  * @module
  */
 import type { Clock } from '../sync/clock.ts'
+import type { CustodyView } from '../sync/custody-view.ts'
 import type { InodeRecord } from '../sync/inode-record.ts'
 import type { Name, VersionId } from '../sync/operation.ts'
 import type { Replica } from '../sync/replica.ts'
@@ -20,14 +21,17 @@ import { ChangeGate, OPERATION_BYTES } from './change-gate.ts'
 import { checkXattrName } from './check-name.ts'
 import { conflictAttribute, XATTR_CONFLICT } from './conflict-attribute.ts'
 import { ContentPresence } from './content-presence.ts'
+import { CopiesReport } from './copies-report.ts'
 import { attributesOf, isNameless, typeOf } from './drive-attributes.ts'
 import { DriveTree } from './drive-tree.ts'
+import { durableElsewhere } from './durable-elsewhere.ts'
 import { COPY_BYTES_MAX, FileContent } from './file-content.ts'
 import { FsError } from './fs-error.ts'
 import { InodeChanges, PERMISSION_BITS } from './inode-changes.ts'
 import { NameChanges, ownerIn, type RenameMode } from './name-changes.ts'
 import { OpenInodes, type DirectoryHandle, type FileHandle } from './open-inodes.ts'
 import { readVersion } from './read-version.ts'
+import { answerOf, hasRedundancy, isAnswer } from './redundancy-attributes.ts'
 import { resolveConflict, type Keep } from './resolve-conflict.ts'
 import { isNothing, seenChanges } from './seen-changes.ts'
 import {
@@ -73,6 +77,10 @@ export interface DriveVfsParts {
   readonly readOnly: boolean
   /** The disk that the drive lives on. */
   readonly statfs: () => FileSystemStatus
+  /** The copies that others keep. */
+  readonly custody: CustodyView
+  /** Lets others have their turn within long work. */
+  readonly yieldToEventLoop: () => Promise<void>
 }
 
 /** The file system over a replica. */
@@ -86,13 +94,17 @@ export class DriveVfs implements Vfs {
   readonly #tree: DriveTree
   readonly #content: FileContent
   readonly #presence: ContentPresence
+  readonly #custody: CustodyView
+  readonly #copies: CopiesReport
   readonly #open: OpenInodes
   readonly #inodes: InodeChanges
   readonly #names: NameChanges
 
   /** @param parts - borrowed; the replica's callbacks for a file system are set */
   constructor(parts: DriveVfsParts) {
-    const { replica, clock } = parts
+    const { replica, clock, custody, yieldToEventLoop } = parts
+    this.#custody = custody
+    this.#copies = new CopiesReport({ replica, custody, pause: yieldToEventLoop })
     this.#replica = replica
     this.#clock = clock
     this.#statfs = parts.statfs
@@ -338,10 +350,11 @@ export class DriveVfs implements Vfs {
   }
 
   /** See {@link Vfs.fsync}. */
-  fsync(handle: HandleId): Promise<void> {
+  fsync(handle: HandleId, signal?: WaitSignal): Promise<void> {
     return guardAsync('fsync', () => {
-      this.#content.flush(this.#open.file(handle, 'fsync').ino)
-      return this.#replica.sync()
+      const { ino } = this.#open.file(handle, 'fsync')
+      this.#content.flush(ino)
+      return this.#sync(ino, signal)
     })
   }
 
@@ -460,20 +473,20 @@ export class DriveVfs implements Vfs {
   }
 
   /** See {@link Vfs.fsyncdir}. */
-  fsyncdir(handle: HandleId): Promise<void> {
-    return guardAsync('fsyncdir', () => {
-      this.#open.directory(handle, 'fsyncdir')
-      return this.#replica.sync()
-    })
+  fsyncdir(handle: HandleId, signal?: WaitSignal): Promise<void> {
+    return guardAsync('fsyncdir', () =>
+      this.#sync(this.#open.directory(handle, 'fsyncdir').ino, signal)
+    )
   }
 
   // Extended attributes
 
   /** See {@link Vfs.getxattr}. */
-  getxattr(ino: InodeNumber, name: Name): Uint8Array {
+  getxattr(ino: InodeNumber, name: Name, signal?: WaitSignal): MaybePromise<Uint8Array> {
     return guard('getxattr', () => {
       const record = this.#tree.inode(ino, 'getxattr')
       checkXattrName(name, 'getxattr')
+      if (isAnswer(name) && hasRedundancy(record.kind)) return this.#answer(ino, name, signal)
       const value = this.#xattr(record, name)
       if (value === undefined) throw new FsError('ENODATA', 'getxattr')
       return value
@@ -526,6 +539,24 @@ export class DriveVfs implements Vfs {
   }
 
   // Inside
+
+  /** Makes what was executed so far durable, here and on as many disks as an inode asks for. */
+  async #sync(ino: number, signal: WaitSignal | undefined): Promise<void> {
+    const replica = this.#replica
+    await replica.sync()
+    const record = replica.index.findInode(ino)
+    // Nobody else has what only this device knows of.
+    if (record === undefined || !this.#content.isRecorded(record)) return
+    await durableElsewhere({ replica, custody: this.#custody }, ino, signal)
+  }
+
+  #answer(ino: number, name: Name, signal: WaitSignal | undefined): MaybePromise<Uint8Array> {
+    this.#content.flush(ino)
+    const status = this.#copies.statusOf(ino, signal)
+    return status instanceof Promise
+      ? status.then(known => answerOf(name, known))
+      : answerOf(name, status)
+  }
 
   /** Runs what makes a name. */
   #make(operation: string, body: () => InodeRecord): Attributes {

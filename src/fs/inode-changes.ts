@@ -7,11 +7,12 @@ import type { Clock, Timestamp } from '../sync/clock.ts'
 import type { InodeRecord } from '../sync/inode-record.ts'
 import type { Name, Operation, SetattrOperation } from '../sync/operation.ts'
 import type { Replica } from '../sync/replica.ts'
-import { checkXattrName, XATTR_SETTINGS_PREFIX } from './check-name.ts'
+import { checkXattrName } from './check-name.ts'
 import { XATTR_CONFLICT } from './conflict-attribute.ts'
 import type { DriveTree } from './drive-tree.ts'
 import type { FileContent } from './file-content.ts'
 import { FsError } from './fs-error.ts'
+import { checkSetting, isAnswer } from './redundancy-attributes.ts'
 import {
   FILE_BYTES_MAX,
   XATTR_LIST_BYTES_MAX,
@@ -84,8 +85,7 @@ export class InodeChanges {
     if (name.length === 0 || name.length > 255) throw new FsError('ERANGE', 'setxattr')
     if (value.length > XATTR_VALUE_BYTES_MAX) throw new FsError('E2BIG', 'setxattr')
     checkXattrName(name, 'setxattr')
-    if (name === XATTR_CONFLICT) throw new FsError('EPERM', 'setxattr')
-    if (name.startsWith(XATTR_SETTINGS_PREFIX)) throw new FsError('EINVAL', 'setxattr')
+    checkSetting(this.#parts.tree.inode(ino, 'setxattr').kind, xattr)
     const exists = listed.includes(name)
     if (mode === 'create' && exists) throw new FsError('EEXIST', 'setxattr')
     if (mode === 'replace' && !exists) throw new FsError('ENODATA', 'setxattr')
@@ -98,6 +98,7 @@ export class InodeChanges {
   /** Removes an extended attribute. @param listed - the names it has. @throws {FsError} */
   removexattr(ino: number, name: Name, listed: readonly Name[]): void {
     checkXattrName(name, 'removexattr')
+    if (isAnswer(name)) throw new FsError('EPERM', 'removexattr')
     if (!listed.includes(name)) throw new FsError('ENODATA', 'removexattr')
     if (name === XATTR_CONFLICT) throw new FsError('EPERM', 'removexattr')
     this.change(ino, { type: 'removexattr', name }, this.#parts.clock.now())

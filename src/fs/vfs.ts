@@ -10,7 +10,8 @@
  * are too long, empty, `.` or `..` are refused where they would be made.
  *
  * Durability: everything is in memory until committed. `flush` and `release` queue a commit,
- * `fsync`, `fsyncdir` and `syncfs` resolve when all earlier changes survive a loss of power.
+ * `fsync`, `fsyncdir` and `syncfs` resolve when all earlier changes survive a loss of power. Where
+ * `user.grove.durability` asks for more, the first two then wait for other computers' disks.
  *
  * @module
  */
@@ -190,7 +191,10 @@ export interface VfsChanges {
   readonly content: ReadonlySet<InodeNumber>
 }
 
-/** Gives the signal that ends waiting; only asked for by a call that waits for another device. */
+/**
+ * Gives the signal that ends waiting; only asked for by a call that waits for another computer or
+ * has so much to do that others have their turn in between.
+ */
 export type WaitSignal = () => AbortSignal
 
 /** A file or directory that was opened. */
@@ -298,8 +302,14 @@ export interface Vfs {
   ): MaybePromise<number>
   /** One descriptor of the handle was closed: queues a commit and does not wait for it. */
   flush(handle: HandleId): MaybePromise<void>
-  /** Resolves when the file and its name survive a loss of power. @throws {FsError} EIO, ENOSPC */
-  fsync(handle: HandleId): Promise<void>
+  /**
+   * Resolves when the file and its name survive a loss of power, and the loss of as many computers
+   * as its directory asks for. Other calls for the file are served meanwhile.
+   *
+   * @param signal - ends waiting for other computers
+   * @throws {FsError} EIO, ENOSPC; when it is durable here and not elsewhere ETIMEDOUT, EINTR
+   */
+  fsync(handle: HandleId, signal?: WaitSignal): Promise<void>
   /** Gives the handle back; queues a commit. */
   release(handle: HandleId): MaybePromise<void>
   /** @param range - `mode` is FALLOC_FL_*. @throws {FsError} EOPNOTSUPP for other modes */
@@ -327,11 +337,14 @@ export interface Vfs {
   readdir(handle: HandleId, offset: number, visit: (entry: DirectoryEntry) => boolean): void
   /** Gives the handle back. */
   releasedir(handle: HandleId): void
-  /** Resolves when the directory's entries survive a loss of power. */
-  fsyncdir(handle: HandleId): Promise<void>
+  /** The same for the directory's entries. @throws {FsError} as {@link Vfs.fsync} does */
+  fsyncdir(handle: HandleId, signal?: WaitSignal): Promise<void>
 
-  /** @throws {FsError} ENODATA, EOPNOTSUPP for a name space that is not kept */
-  getxattr(ino: InodeNumber, name: Name): Uint8Array
+  /**
+   * @param signal - ends work that takes long
+   * @throws {FsError} ENODATA, EOPNOTSUPP for a name space that is not kept, EINTR
+   */
+  getxattr(ino: InodeNumber, name: Name, signal?: WaitSignal): MaybePromise<Uint8Array>
   /** All names, in no particular order. */
   listxattr(ino: InodeNumber): readonly Name[]
   /** @param mode - `create` fails with EEXIST, `replace` with ENODATA. @throws {FsError} E2BIG, ENOSPC */
@@ -346,6 +359,6 @@ export interface Vfs {
 
   /** Real numbers of the disk the drive lives on. */
   statfs(): FileSystemStatus
-  /** Resolves when everything survives a loss of power. */
+  /** Resolves when everything survives a loss of power of this computer, whatever is asked for. */
   syncfs(): Promise<void>
 }

@@ -29,6 +29,11 @@ export interface CollectorParts {
   readonly keepSec: () => number
   /** Whether blocks may be there that no operation names: the last stop was not clean. */
   readonly wasUnclean: boolean
+  /**
+   * Whether versions may lose their blocks now: those that superseded them have as many copies as
+   * the floor asks for. Asked before each step.
+   */
+  readonly mayClear: () => boolean
   /** Told when a round failed. */
   readonly report: (message: string, cause: unknown) => void
 }
@@ -78,9 +83,10 @@ export class Collector {
 
   async #round(): Promise<void> {
     if (this.#mustSweep) await this.#sweep()
-    const { replica, clock, keepSec } = this.#parts
+    const { replica, clock, keepSec, mayClear } = this.#parts
     const before = clock.now().sec - keepSec()
     for (let rest = BLOCKS_PER_STEP; rest >= BLOCKS_PER_STEP && !this.#isClosed;) {
+      if (!mayClear()) break
       const { found, cleared } = await replica.clearSuperseded(before, BLOCKS_PER_STEP)
       this.#uncompacted += cleared
       rest = found

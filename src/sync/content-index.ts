@@ -40,6 +40,8 @@ const TABLE_PAGE = 4
 const TABLE_BLOCK = 7
 const TABLE_SUPERSEDED = 8
 const NO_RUNS: readonly Run[] = []
+/** Sorts before every sub key of a region. */
+const BEFORE_REGIONS = ''
 
 /** A block of a content log by the log's local number. */
 export interface BlockPlace {
@@ -62,6 +64,16 @@ export interface SupersededBlock extends BlockPlace {
 /** When a block was superseded, and by which operation. */
 type Superseding = Pick<SupersededBlock, 'sec' | 'by'>
 type SupersededRow = BlockPlace & Pick<SupersededBlock, 'by'>
+
+/** The runs of one region of a file. */
+export interface RegionRuns {
+  /** The file's inode number. */
+  readonly group: number
+  /** @internal The row's sub key. */
+  readonly sub: string
+  /** Ascending. */
+  readonly value: readonly Run[]
+}
 
 /** Half-open range of a file, in bytes. */
 export interface FileRange {
@@ -183,6 +195,23 @@ export class ContentIndex {
       left < right ? -1 : 1
     )
     for (const [, runs] of regions) yield* runs
+  }
+
+  /**
+   * The regions of the files numbered `from` up to but not including `to`, and their runs, in
+   * order: for going through many files, or through a large one, in steps.
+   *
+   * @param options - `after` is the last of the step before, `countMax` how many at most
+   */
+  regions(options: {
+    readonly from: number
+    readonly to: number
+    readonly after: RegionRuns | undefined
+    readonly countMax: number
+  }): readonly RegionRuns[] {
+    const { from, to, countMax } = options
+    const after = options.after ?? { group: from, sub: BEFORE_REGIONS }
+    return this.#regions.page({ after, to, countMax })
   }
 
   /** @returns a run as a piece of an operation, to be recorded anew */

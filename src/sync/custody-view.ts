@@ -43,6 +43,11 @@ export interface CustodyView {
    */
   copiesOf(blocks: Iterable<BlockPlace>, redundancy: Redundancy): CopiesStatus
   /**
+   * Says how the weakest of all that the drive has is kept, each part by what is asked for it.
+   * Answers in the same tick, from what is known.
+   */
+  copiesOfDrive(): CopiesStatus
+  /**
    * Waits until everything executed so far has its causal past, its blocks and the keys on the
    * disks of as many other computers as asked for. What was executed is durable here already.
    *
@@ -60,5 +65,7 @@ export const ALONE: CustodyView = {
     lostBytes: 0,
     holders: []
   }),
+  // What is asked for is not known here: no part can be worse than this.
+  copiesOfDrive: () => ({ copies: 1, health: 'at-risk', lostBytes: 0, holders: [] }),
   whenDurable: () => Promise.reject(new SyncError('TIMED_OUT', 'no other computer is connected'))
 }

@@ -18,7 +18,15 @@ import type { Clock } from './clock.ts'
 import { Committer } from './committer.ts'
 import { contentBlocksOf, missingBlocks, type ContentBlock } from './content-blocks.ts'
 import type { BlockPlace, SupersededBlock } from './content-index.ts'
+import {
+  blocksOf,
+  filesOf,
+  scanContentNeeds,
+  type KeptFile,
+  type NeededBlocks
+} from './content-needs.ts'
 import { devicesOf, hasPassed, type SeenLog } from './device-heads.ts'
+import { effectiveLevels } from './effective-redundancy.ts'
 import { HeadsAnnouncer } from './heads-announcer.ts'
 import { CATCH_UP_ROWS_MAX, IndexFlusher } from './index-flusher.ts'
 import type { KeyValueStore } from './key-value-store.ts'
@@ -26,7 +34,9 @@ import type { Log, LogKey, ReadableLog } from './log.ts'
 import { lostLogs, type KnownLogs, type LogPair } from './log-pair.ts'
 import { MergedHeads } from './merged-heads.ts'
 import { Merger, newestRow, type MergedBatch, type QuarantinedLog } from './merger.ts'
-import type { Operation, OperationId } from './operation.ts'
+import type { Name, Operation, OperationId } from './operation.ts'
+import { pathOf } from './path-of.ts'
+import type { Durability, Redundancy } from './redundancy.ts'
 import type { BlockRun } from './region.ts'
 import type { RemoteLogPair } from './remote-logs.ts'
 import { SyncError, type SyncErrorCode } from './sync-error.ts'
@@ -304,6 +314,40 @@ export class Replica {
    */
   missingBlocks(): Iterable<ContentBlock> {
     return missingBlocks(this.index, this.#isMissing)
+  }
+
+  /**
+   * How many copies of an inode there are to be: see {@link effectiveLevels}.
+   *
+   * @throws {SyncError} `MISSING`
+   */
+  redundancyOf(ino: number): Redundancy {
+    return effectiveLevels(this.index, this.index.inode(ino)).redundancy
+  }
+
+  /** What an fsync of an inode waits for. @throws {SyncError} `MISSING` */
+  durabilityOf(ino: number): Durability {
+    return effectiveLevels(this.index, this.index.inode(ino)).durability
+  }
+
+  /** Which blocks files use, and how many copies of each there are to be. */
+  scanNeeds(pause: () => Promise<void>): Promise<readonly NeededBlocks[]> {
+    return scanContentNeeds(this.index, { pause })
+  }
+
+  /** Every file that has a name, and its blocks. See {@link filesOf}. */
+  files(): Iterable<KeptFile> {
+    return filesOf(this.index)
+  }
+
+  /** The blocks of a file, each once. See {@link blocksOf}. */
+  blocksOf(ino: number): Iterable<BlockPlace> {
+    return blocksOf(this.index, ino)
+  }
+
+  /** The names that lead to an inode: see {@link pathOf}. @throws {SyncError} `MISSING` */
+  pathOf(ino: number): readonly Name[] {
+    return pathOf(this.index, ino)
   }
 
   /** Bytes accepted and not yet appended to a log. */

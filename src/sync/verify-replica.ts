@@ -11,11 +11,9 @@ import type { LogKey, ReadableLog } from './log.ts'
 import type { BlockPlace } from './content-index.ts'
 import { readEntry } from './log-pair.ts'
 import type { DamagedEntry } from './merger.ts'
+import { PATH_NAMES_MAX } from './path-of.ts'
 import { SyncError } from './sync-error.ts'
 import { ROOT_INO, type TreeIndex } from './tree-index.ts'
-
-/** A path is given up as endless after this many names. */
-export const PATH_NAMES_MAX = 4096
 
 /** Something that does not authenticate. */
 export interface Damage {

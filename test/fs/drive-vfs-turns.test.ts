@@ -70,9 +70,11 @@ async function outcomeOf(step: Step, session: VfsSession): Promise<string | unde
 /** Everything that can be seen but times and numbers. */
 async function pictureOf(session: VfsSession, path = ''): Promise<readonly unknown[]> {
   const { ino, mode, nlink, size } = session.stat(path)
-  const xattrs = session.vfs
-    .listxattr(ino)
-    .map(name => [name, Buffer.from(session.vfs.getxattr(ino, name)).toString('hex')])
+  const xattrs: [string, string][] = []
+  for (const name of session.vfs.listxattr(ino)) {
+    const value = await session.vfs.getxattr(ino, name)
+    xattrs.push([name, Buffer.from(value).toString('hex')])
+  }
   if (mode >>> 12 !== 4) {
     const content = Buffer.from(await session.readFile(path))
     return [path, mode, nlink, size, xattrs, content.toString('latin1')]

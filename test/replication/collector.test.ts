@@ -4,25 +4,28 @@
  */
 import t from 'tap'
 import { O_RDONLY, O_RDWR, O_TRUNC, type HandleId } from '../../src/fs/vfs.ts'
-import { Collector } from '../../src/replication/collector.ts'
+import { BLOCKS_PER_STEP, Collector } from '../../src/replication/collector.ts'
 import { sameBytes } from '../suites/vfs/vfs-case.ts'
 import { MemoryDrive } from '../support/memory-drive.ts'
 import { SeededRandom } from '../support/seeded-random.ts'
 import { patternBytes, VfsSession } from '../support/vfs-session.ts'
 
 const BLOCK = 128 * 1024
+/** More than an operation carries itself. */
+const LARGE_ENOUGH = 8192
 const STEPS = 60
 const SEEDS = 12
 
 function collectorOf(
   drive: MemoryDrive,
-  options: { keepSec: number; wasUnclean?: boolean }
+  options: { keepSec: number; wasUnclean?: boolean; mayClear?: () => boolean }
 ): Collector {
   return new Collector({
     replica: drive.replica,
     clock: drive.clock,
     keepSec: () => options.keepSec,
     wasUnclean: options.wasUnclean === true,
+    mayClear: options.mayClear ?? (() => true),
     report: (message, cause) => {
       throw new Error(message, { cause })
     }
@@ -42,6 +45,33 @@ t.test('collect() clears superseded blocks after history.keep and not before', a
   await collector.collect()
   t.equal(drive.storedBlocks(), 1, 'only what the file needs')
   sameBytes(t, await session.readFile('f'), patternBytes(BLOCK))
+  await collector.close()
+  await drive.close()
+})
+
+t.test('collect() clears nothing while it may not, and asks before each step', async t => {
+  const drive = await MemoryDrive.create()
+  const session = new VfsSession(drive.vfs)
+  const versions = BLOCKS_PER_STEP + 2
+  for (let seed = 0; seed <= versions; seed++)
+    await session.writeFile('f', patternBytes(LARGE_ENOUGH, seed))
+  await drive.replica.sync()
+  drive.clock.advance(1000)
+  const answers = [false, true, false, true, true]
+  const asked: (boolean | undefined)[] = []
+  const mayClear = (): boolean => {
+    asked.push(answers[0])
+    return answers.shift() === true
+  }
+  const collector = collectorOf(drive, { keepSec: 0, mayClear })
+  await collector.collect()
+  t.strictSame([drive.storedBlocks(), asked], [versions + 1, [false]], 'nothing')
+  await collector.collect()
+  t.strictSame(asked, [false, true, false], 'the round ends with the second step')
+  t.equal(drive.storedBlocks(), 3, 'one step')
+  await collector.collect()
+  t.equal(drive.storedBlocks(), 1, 'the next round goes on')
+  sameBytes(t, await session.readFile('f'), patternBytes(LARGE_ENOUGH, versions))
   await collector.close()
   await drive.close()
 })

@@ -9,6 +9,7 @@ import { Sealer } from '../../src/crypto/sealer.ts'
 import { DriveVfs } from '../../src/fs/drive-vfs.ts'
 import type { FileSystemStatus } from '../../src/fs/vfs.ts'
 import type { Entry } from '../../src/sync/entry.ts'
+import { ALONE, type CustodyView } from '../../src/sync/custody-view.ts'
 import type { LogKey } from '../../src/sync/log.ts'
 import { readEntry } from '../../src/sync/log-pair.ts'
 import type { RemoteLogPair } from '../../src/sync/remote-logs.ts'
@@ -78,6 +79,8 @@ export class MemoryDrive implements LogSource {
   readonly clock: VirtualClock
   /** Free bytes of the disk, for the file system to look at. */
   freeBytes = 100 * GIB
+  /** The copies that others keep. */
+  custody: CustodyView = ALONE
   /** The index's store. */
   store = new MemoryKeyValueStore()
   readonly #random = new SeededRandom(1)
@@ -190,10 +193,7 @@ export class MemoryDrive implements LogSource {
       })),
       device: this.device,
       remotes: this.#known.map(keys => this.#remotePair(keys)),
-      yieldToEventLoop: () => {
-        this.onYield()
-        return setImmediate()
-      },
+      yieldToEventLoop: () => this.#yieldToEventLoop(),
       drive: MEMORY_DRIVE_ID,
       keys: this.#keys,
       indexKey: new Uint8Array(32).fill(9),
@@ -204,7 +204,13 @@ export class MemoryDrive implements LogSource {
       replica: this.#replica,
       clock: this.clock,
       readOnly: false,
-      statfs: () => this.#statfs()
+      statfs: () => this.#statfs(),
+      custody: {
+        copiesOf: (blocks, redundancy) => this.custody.copiesOf(blocks, redundancy),
+        copiesOfDrive: () => this.custody.copiesOfDrive(),
+        whenDurable: request => this.custody.whenDurable(request)
+      },
+      yieldToEventLoop: () => this.#yieldToEventLoop()
     })
   }
 
@@ -273,6 +279,11 @@ export class MemoryDrive implements LogSource {
     await this.close()
     if (options.rebuild) this.store = new MemoryKeyValueStore()
     await this.open()
+  }
+
+  #yieldToEventLoop(): Promise<void> {
+    this.onYield()
+    return setImmediate()
   }
 
   #pair(keys: { readonly operationKey: LogKey; readonly contentKey: LogKey }) {

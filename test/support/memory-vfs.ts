@@ -512,7 +512,7 @@ export class MemoryVfs implements Vfs {
   // Extended attributes
 
   /** See {@link Vfs.getxattr}. */
-  getxattr(ino: InodeNumber, name: Name): Uint8Array {
+  getxattr(ino: InodeNumber, name: Name): MaybePromise<Uint8Array> {
     const inode = this.#inode(ino, 'getxattr')
     checkXattrName(name, 'getxattr')
     const value = inode.xattrs.get(name)

@@ -359,9 +359,11 @@ function firstDifference(one: string, other: string): number {
   return at
 }
 
-function xattrs(vfs: Vfs, ino: InodeNumber): Record<string, Uint8Array> {
-  const names = [...vfs.listxattr(ino)].toSorted()
-  return Object.fromEntries(names.map(name => [name, vfs.getxattr(ino, name)]))
+async function xattrs(vfs: Vfs, ino: InodeNumber): Promise<Record<string, Uint8Array>> {
+  const values: Record<string, Uint8Array> = {}
+  for (const name of [...vfs.listxattr(ino)].toSorted())
+    values[name] = await vfs.getxattr(ino, name)
+  return values
 }
 
 /** Where a file has data, with a little of the holes around it. */

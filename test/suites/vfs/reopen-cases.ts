@@ -39,7 +39,7 @@ export const reopenCases: readonly VfsCase[] = [
       sameBytes(t, await again.readFile('d/e/hard'), patternBytes(200_000))
       t.equal(await again.readFileText('d/small'), 'small')
       sameBytes(t, again.vfs.readlink(again.ino('d/l')), bytesOf('../t'))
-      sameBytes(t, again.vfs.getxattr(again.ino('d/f'), nameOf('user.x')), bytesOf('value'))
+      sameBytes(t, await again.vfs.getxattr(again.ino('d/f'), nameOf('user.x')), bytesOf('value'))
     }
   },
   {

@@ -24,10 +24,10 @@ export const xattrCases: readonly VfsCase[] = [
       t.same([...s.vfs.listxattr(ino)], [])
       s.vfs.setxattr(ino, USER, bytesOf('value'), 'set')
       s.vfs.setxattr(ino, nameOf('user.other'), bytesOf('x'), 'set')
-      sameBytes(t, s.vfs.getxattr(ino, USER), bytesOf('value'))
+      sameBytes(t, await s.vfs.getxattr(ino, USER), bytesOf('value'))
       t.same([...s.vfs.listxattr(ino)].toSorted(), ['user.other', 'user.test'])
       s.vfs.setxattr(ino, USER, bytesOf('another value'), 'set')
-      sameBytes(t, s.vfs.getxattr(ino, USER), bytesOf('another value'))
+      sameBytes(t, await s.vfs.getxattr(ino, USER), bytesOf('another value'))
       s.vfs.removexattr(ino, USER)
       await failsWith(t, 'ENODATA', () => s.vfs.getxattr(ino, USER), 'removed')
       await failsWith(t, 'ENODATA', () => s.vfs.removexattr(ino, USER), 'twice')
@@ -44,7 +44,7 @@ export const xattrCases: readonly VfsCase[] = [
       set('create', 'one')()
       await failsWith(t, 'EEXIST', set('create', 'no'), 'create again')
       set('replace', 'two')()
-      sameBytes(t, s.vfs.getxattr(ino, USER), bytesOf('two'))
+      sameBytes(t, await s.vfs.getxattr(ino, USER), bytesOf('two'))
     }
   },
   {
@@ -54,12 +54,16 @@ export const xattrCases: readonly VfsCase[] = [
       for (const size of [0, 1, 256, 4096, XATTR_VALUE_BYTES_MAX]) {
         const value = patternBytes(size, size + 1)
         s.vfs.setxattr(ino, USER, value, 'set')
-        sameBytes(t, s.vfs.getxattr(ino, USER), value, `${size} bytes`)
+        sameBytes(t, await s.vfs.getxattr(ino, USER), value, `${size} bytes`)
       }
       const tooLarge = new Uint8Array(XATTR_VALUE_BYTES_MAX + 1)
       const set = () => s.vfs.setxattr(ino, USER, tooLarge, 'set')
       await failsWith(t, 'E2BIG', set, '64 KiB and one byte')
-      t.equal(s.vfs.getxattr(ino, USER).length, XATTR_VALUE_BYTES_MAX, 'the old value stays')
+      t.equal(
+        (await s.vfs.getxattr(ino, USER)).length,
+        XATTR_VALUE_BYTES_MAX,
+        'the old value stays'
+      )
     }
   },
   {
@@ -69,7 +73,7 @@ export const xattrCases: readonly VfsCase[] = [
       const value = bytesOf('before')
       s.vfs.setxattr(ino, USER, value, 'set')
       value.fill(0)
-      sameBytes(t, s.vfs.getxattr(ino, USER), bytesOf('before'))
+      sameBytes(t, await s.vfs.getxattr(ino, USER), bytesOf('before'))
     }
   },
   {
@@ -78,7 +82,7 @@ export const xattrCases: readonly VfsCase[] = [
       const ino = await file(s)
       for (const name of ['user.a', 'security.a', 'trusted.a', 'user.\xff\x01'] as Name[]) {
         s.vfs.setxattr(ino, name, bytesOf(name), 'set')
-        sameBytes(t, s.vfs.getxattr(ino, name), bytesOf(name))
+        sameBytes(t, await s.vfs.getxattr(ino, name), bytesOf(name))
       }
       const refused = [
         'system.posix_acl_access',
@@ -122,7 +126,7 @@ export const xattrCases: readonly VfsCase[] = [
       const set = () => s.vfs.setxattr(ino, nameOf('user.x'), bytesOf('v'), 'set')
       await failsWith(t, 'ENOSPC', set, 'one more name')
       s.vfs.setxattr(ino, name(7), bytesOf('changed'), 'set')
-      sameBytes(t, s.vfs.getxattr(ino, name(7)), bytesOf('changed'))
+      sameBytes(t, await s.vfs.getxattr(ino, name(7)), bytesOf('changed'))
       s.vfs.removexattr(ino, name(3))
       set()
     }
@@ -139,7 +143,7 @@ export const xattrCases: readonly VfsCase[] = [
         s.vfs.setxattr(s.ino(path), name, bytesOf(`at ${path}`), 'set')
       }
       for (const path of ['f', 'd', 'l', 'p', '']) {
-        sameBytes(t, s.vfs.getxattr(s.ino(path), name), bytesOf(`at ${path}`))
+        sameBytes(t, await s.vfs.getxattr(s.ino(path), name), bytesOf(`at ${path}`))
       }
       s.vfs.unlink(s.place('f'))
       await s.writeFile('f', 'new')
@@ -154,7 +158,7 @@ export const xattrCases: readonly VfsCase[] = [
       s.vfs.link(ino, s.place('g'))
       s.vfs.rename(s.place('f'), s.place('h'), 'replace')
       s.vfs.setxattr(s.ino('g'), USER, bytesOf('changed'), 'replace')
-      sameBytes(t, s.vfs.getxattr(s.ino('h'), USER), bytesOf('changed'))
+      sameBytes(t, await s.vfs.getxattr(s.ino('h'), USER), bytesOf('changed'))
     }
   }
 ]

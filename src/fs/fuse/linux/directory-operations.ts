@@ -7,6 +7,7 @@ import { FsError } from '../../fs-error.ts'
 import type { Attributes, DirectoryEntry, InodeNumber, Vfs } from '../../vfs.ts'
 import { OpenFlag, Opcode } from './fuse-protocol.ts'
 import {
+  GiveUp,
   nothing,
   whenKnown,
   type Answer,
@@ -105,5 +106,6 @@ function releasedir({ vfs, request, open }: OperationContext): number {
 }
 
 function fsyncdir({ vfs, request }: OperationContext): Answer {
-  return whenKnown(vfs.fsyncdir(request.handle()), nothing)
+  const giveUp = new GiveUp()
+  return whenKnown(vfs.fsyncdir(request.handle(), giveUp.signal), nothing, giveUp)
 }

@@ -16,6 +16,7 @@ import {
 } from '../../vfs.ts'
 import { OpenFlag, Opcode, TRANSFER_BYTES_MAX } from './fuse-protocol.ts'
 import {
+  GiveUp,
   nothing,
   whenKnown,
   type Answer,
@@ -35,7 +36,7 @@ export const FILE_OPERATIONS: readonly (readonly [opcode: number, handler: Handl
   [Opcode.READ, read],
   [Opcode.WRITE, write],
   [Opcode.FLUSH, ({ vfs, request }) => whenKnown(vfs.flush(request.handle()), nothing)],
-  [Opcode.FSYNC, ({ vfs, request }) => whenKnown(vfs.fsync(request.handle()), nothing)],
+  [Opcode.FSYNC, fsync],
   [Opcode.RELEASE, release],
   [Opcode.FALLOCATE, fallocate],
   [Opcode.LSEEK, lseek],
@@ -103,18 +104,15 @@ function made(
 function read({ vfs, request, reply }: OperationContext): Answer {
   const { handle, offset, size } = request.read()
   const length = Math.min(size, TRANSFER_BYTES_MAX)
-  let waiting: AbortController | undefined
-  const parts = vfs.read(handle, { offset, length }, () => {
-    waiting ??= new AbortController()
-    return waiting.signal
-  })
-  return whenKnown(parts, known => reply.data(known, length), {
-    // A read of the disk here is not given up: programs do not expect that of a file.
-    interrupt: () => {
-      waiting?.abort()
-      return waiting !== undefined
-    }
-  })
+  // A read of the disk here is not given up: programs do not expect that of a file.
+  const giveUp = new GiveUp()
+  const parts = vfs.read(handle, { offset, length }, giveUp.signal)
+  return whenKnown(parts, known => reply.data(known, length), giveUp)
+}
+
+function fsync({ vfs, request }: OperationContext): Answer {
+  const giveUp = new GiveUp()
+  return whenKnown(vfs.fsync(request.handle(), giveUp.signal), nothing, giveUp)
 }
 
 function write(context: OperationContext): Answer {

@@ -106,6 +106,26 @@ export class ReplyGrant {
   }
 }
 
+/**
+ * Lets a program give up one request. A class of its own, not an `AbortController`: hardly any
+ * request needs the signal, and making one takes longer than answering.
+ */
+export class GiveUp implements Pick<Later, 'interrupt'> {
+  #waiting: AbortController | undefined
+
+  /** Gives the signal to a call that waits for what may be given up. */
+  readonly signal = (): AbortSignal => {
+    this.#waiting ??= new AbortController()
+    return this.#waiting.signal
+  }
+
+  /** See {@link Later.interrupt}: what does not wait so is not given up. */
+  readonly interrupt = (): boolean => {
+    this.#waiting?.abort()
+    return this.#waiting !== undefined
+  }
+}
+
 /** Encodes at once when the value is here, later when it is promised. */
 export function whenKnown<Value>(
   value: MaybePromise<Value>,

@@ -7,7 +7,8 @@
  *   without an answer leaves a program in a sleep that not even `kill -9` ends.
  * - A message that is malformed is answered with EINVAL, one that we do not know with ENOSYS.
  * - A reply that the kernel no longer wants hands nothing over: see {@link ReplyGrant}.
- * - INTERRUPT answers a read that waits for another device with EINTR; nothing else does.
+ * - INTERRUPT answers with EINTR what waits for another computer, or is a long look at the tree:
+ *   a read, an fsync that is done here, GETXATTR. Nothing else is.
  *
  * @module
  */

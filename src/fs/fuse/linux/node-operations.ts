@@ -15,7 +15,14 @@ import {
   type AttributeChanges
 } from '../../vfs.ts'
 import { Opcode } from './fuse-protocol.ts'
-import { NO_REPLY, whenKnown, type Handler, type OperationContext } from './fuse-operation.ts'
+import {
+  GiveUp,
+  NO_REPLY,
+  whenKnown,
+  type Answer,
+  type Handler,
+  type OperationContext
+} from './fuse-operation.ts'
 
 /**
  * Attributes that we never have and say so without looking: a program that gets EOPNOTSUPP does
@@ -139,13 +146,20 @@ function setxattr({ vfs, request }: OperationContext): number {
   return 0
 }
 
-function getxattr({ vfs, request, reply }: OperationContext): number {
+function getxattr({ vfs, request, reply }: OperationContext): Answer {
   const { name, size } = request.getxattr()
   refuseXattr(name)
-  const value = vfs.getxattr(request.node, name)
-  if (size === 0) return reply.count(value.length)
-  if (value.length > size) throw new FsError('ERANGE', 'getxattr')
-  return reply.bytes(value)
+  const giveUp = new GiveUp()
+  const found = vfs.getxattr(request.node, name, giveUp.signal)
+  return whenKnown(
+    found,
+    value => {
+      if (size === 0) return reply.count(value.length)
+      if (value.length > size) throw new FsError('ERANGE', 'getxattr')
+      return reply.bytes(value)
+    },
+    giveUp
+  )
 }
 
 function listxattr({ vfs, request, reply }: OperationContext): number {

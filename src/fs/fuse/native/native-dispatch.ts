@@ -177,7 +177,7 @@ export class NativeDispatch {
         serve(
           'getxattr',
           (result: number) => signal(result, into.buffer),
-          () => [fs.getxattr(path, name, into)]
+          () => whenKnown(fs.getxattr(path, name, into), count => [count])
         ),
       _op_listxattr: (signal: Signal, path: string, into: Uint8Array) =>
         serve(

@@ -258,10 +258,15 @@ export class PathOperations {
     this.#vfs.setxattr(this.#inode(path), nameOfText(name), Buffer.from(value), mode)
   }
 
-  /** @param into - of length 0 to ask for the size. @returns how many bytes the value has */
-  getxattr(path: string, name: string, into: Uint8Array): number {
+  /**
+   * @param into - of length 0 to ask for the size; filled before the promise settles
+   * @returns how many bytes the value has
+   */
+  getxattr(path: string, name: string, into: Uint8Array): MaybePromise<number> {
     const value = this.#vfs.getxattr(this.#inode(path), nameOfText(name))
-    return answerSized(value, into, 'getxattr')
+    return value instanceof Promise
+      ? value.then(known => answerSized(known, into, 'getxattr'))
+      : answerSized(value, into, 'getxattr')
   }
 
   /** @param into - of length 0 to ask for the size. @returns how many bytes the list has */

@@ -3,7 +3,12 @@
  * lookup counts balance to zero.
  */
 import t from 'tap'
-import { OpenHandles, ReplyGrant, whenKnown } from '../../../../src/fs/fuse/linux/fuse-operation.ts'
+import {
+  GiveUp,
+  OpenHandles,
+  ReplyGrant,
+  whenKnown
+} from '../../../../src/fs/fuse/linux/fuse-operation.ts'
 import { Opcode } from '../../../../src/fs/fuse/linux/fuse-protocol.ts'
 import type { HandleId, InodeNumber } from '../../../../src/fs/vfs.ts'
 import { Fields, FuseConversation } from '../../../support/fuse-conversation.ts'
@@ -115,4 +120,15 @@ t.test('whenKnown() encodes in the same tick what is known', async t => {
     )
   )
   t.equal(encoded, 8)
+})
+
+t.test('GiveUp gives up only what has asked for its signal', async t => {
+  const idle = new GiveUp()
+  t.equal(idle.interrupt(), false)
+  const waiting = new GiveUp()
+  const signal = waiting.signal()
+  t.equal(waiting.signal(), signal, 'one, however often it is asked for')
+  t.equal(signal.aborted, false)
+  t.equal(waiting.interrupt(), true)
+  t.equal(signal.aborted, true)
 })

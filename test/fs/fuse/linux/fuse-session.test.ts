@@ -10,7 +10,7 @@ import t from 'tap'
 import { Opcode } from '../../../../src/fs/fuse/linux/fuse-protocol.ts'
 import { PENDING_MAX } from '../../../../src/fs/fuse/linux/fuse-session.ts'
 import { FsError } from '../../../../src/fs/fs-error.ts'
-import type { InodeNumber, Vfs } from '../../../../src/fs/vfs.ts'
+import type { InodeNumber, Vfs, WaitSignal } from '../../../../src/fs/vfs.ts'
 import { Fields, FuseConversation, type SeenReply } from '../../../support/fuse-conversation.ts'
 import { MemoryVfs } from '../../../support/memory-vfs.ts'
 import { SeededRandom } from '../../../support/seeded-random.ts'
@@ -183,6 +183,37 @@ t.test('INTERRUPT leaves alone what may have changed something', async t => {
   finish()
   await nextTick()
   t.equal(conversation.replyTo(unique)?.errno, 0)
+})
+
+t.test('INTERRUPT answers what waits for other computers, and what takes long', async t => {
+  const fields = new Fields().u64(1).u32(0, 0)
+  const requests: readonly (readonly [keyof Vfs, number, Fields])[] = [
+    ['fsync', Opcode.FSYNC, fields],
+    ['fsyncdir', Opcode.FSYNCDIR, fields],
+    ['getxattr', Opcode.GETXATTR, new Fields().u32(10, 0).text('user.grove.copies')]
+  ]
+  for (const [call, opcode, body] of requests) {
+    const vfs: Vfs = memory()
+    const state: { signal: AbortSignal | undefined; reject: (error: Error) => void } = {
+      signal: undefined,
+      reject: () => undefined
+    }
+    Object.assign(vfs, {
+      [call]: async (...args: readonly unknown[]) => {
+        state.signal = (args.at(-1) as WaitSignal)()
+        return new Promise((_, reject) => (state.reject = reject))
+      }
+    })
+    const conversation = new FuseConversation(vfs)
+    const unique = conversation.send(opcode, 1, body)
+    t.equal(conversation.replyTo(unique), undefined, call)
+    conversation.send(Opcode.INTERRUPT, 0, new Fields().u64(unique))
+    t.equal(conversation.replyTo(unique)?.errno, EINTR, call)
+    t.ok(state.signal?.aborted, call)
+    state.reject(new FsError('EINTR', call))
+    await nextTick()
+    t.strictSame(conversation.takeReplies(), [], `${call}: one answer`)
+  }
 })
 
 t.test('a reply that the kernel refuses is followed by EIO, unless nobody waits', async t => {

@@ -111,6 +111,19 @@ t.test('GETXATTR and LISTXATTR tell the size, fill a buffer and refuse a short o
   t.equal(conversation.ask(Opcode.LISTXATTR, FILE, list(6)).body.length, 0)
 })
 
+t.test('GETXATTR that takes a while is answered as one that does not', async t => {
+  const { vfs, conversation } = withFile()
+  vfs.getxattr = async () => Promise.resolve(Buffer.from('12'))
+  const answers = [0, 2, 1].map(size =>
+    conversation.send(Opcode.GETXATTR, FILE, new Fields().u32(size, 0).text('user.grove.copies'))
+  )
+  await new Promise(resolve => setImmediate(resolve))
+  const [size, whole, short] = answers.map(unique => conversation.replyTo(unique))
+  t.equal(size?.body.readUInt32LE(0), 2)
+  t.equal(whole?.body.toString(), '12')
+  t.equal(short?.errno, ERANGE)
+})
+
 t.test('an attribute of 64 KiB and many names', async t => {
   const { conversation } = withFile()
   const value = Buffer.alloc(65_536, 7)

@@ -116,6 +116,20 @@ t.test('an answer that comes later is one answer; drained() waits for it', async
   t.strictSame(second, [[-errno.ENOSPC]])
 })
 
+t.test('getxattr that takes a while fills the buffer before it answers', async t => {
+  const { vfs, ask } = setUp()
+  vfs.getxattr = async () => Promise.resolve(Buffer.from('12'))
+  const [into, short, none] = [10, 1, 0].map(length => Buffer.alloc(length))
+  const answers = [into, short, none].map(buffer => ask('getxattr', '/', 'user.a', buffer, 0))
+  await new Promise(resolve => setImmediate(resolve))
+  t.strictSame(answers, [
+    [[2, into?.buffer]],
+    [[-errno.ERANGE, short?.buffer]],
+    [[2, none?.buffer]]
+  ])
+  t.equal(into?.toString('utf8', 0, 2), '12')
+})
+
 t.test('withBothTimes() finds the time that fuse-native does not pass on', async t => {
   const thread = Buffer.alloc(360)
   thread.writeBigInt64LE(1500n, 104)

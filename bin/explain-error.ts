@@ -120,11 +120,43 @@ function explainReplication(error: ReplicationError): GroveError {
     case 'IMBALANCE':
     case 'UNAVAILABLE':
     case 'KEEP_LOCKED':
-      return new GroveError('FAILED', `the holder refused: ${error.message}`, options)
+      return new GroveError('FAILED', KEEPER_WORDS[error.code](error.message), options)
     case 'MOVED':
     case 'CLOSED':
     case 'IO':
       return new GroveError('FAILED', `the logs cannot be opened: ${error.message}`, options)
+  }
+}
+
+/** What to do when a computer that keeps copies does not do what it was asked. */
+const KEEPER_WORDS: Readonly<
+  Record<'FULL' | 'IMBALANCE' | 'UNAVAILABLE' | 'KEEP_LOCKED', (why: string) => string>
+> = {
+  FULL: why => `the holder has no room: ${why}; make room there, or add another: grove holders add`,
+  IMBALANCE: why =>
+    `the holder keeps too much for you: ${why}; keep something for its person too: grove host`,
+  UNAVAILABLE: why => `not possible now: ${why}; try again in a moment`,
+  KEEP_LOCKED: why => `copies are needed where they are: ${why}; try again later`
+}
+
+/**
+ * Why a holder could not be added: as {@link explainError}, but whoever does not answer or
+ * refuses is known.
+ */
+export function explainAddition(error: unknown): GroveError {
+  if (!(error instanceof ReplicationError)) return explainError(error)
+  const options = { cause: error }
+  switch (error.code) {
+    case 'NO_ANSWER':
+    case 'CLOSED':
+      return new GroveError('INVITATION', NOBODY_ANSWERS, options)
+    case 'REFUSED':
+    case 'USED':
+      return new GroveError('INVITATION', CODE_REFUSED, options)
+    case 'BAD_ANSWER':
+      return new GroveError('INVITATION', NO_HOLDER, options)
+    default:
+      return explainError(error)
   }
 }
 
@@ -162,3 +194,9 @@ function firstLine(text: string): string {
 const MADE_BY_NEWER = 'this drive was made by a newer grove; update grove. Nothing was written'
 const NO_SPACE = 'the disk that holds the home is full; make room and try again'
 const UNREACHABLE = 'no device that has this content answers now'
+const NOBODY_ANSWERS =
+  'nobody answers to this code; see that `grove host` runs there and both are connected, then try again'
+const CODE_REFUSED =
+  'the holder does not take this code: it was used or withdrawn; have `grove host` show a new one'
+const NO_HOLDER =
+  'what answers to this code is no holder that this grove understands; update grove on both computers'

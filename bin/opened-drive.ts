@@ -39,6 +39,7 @@ import { DriveFiles } from './drive-files.ts'
 import type { DriveNetwork } from './drive-network.ts'
 import type { DrivePeers } from './drive-peers.ts'
 import { EventQueue } from './event-queue.ts'
+import { explainAddition } from './explain-error.ts'
 import { GroveError } from './grove-error.ts'
 import type { Home } from './home.ts'
 import { IndexSeal } from './index-seal.ts'
@@ -232,7 +233,12 @@ export class OpenedDrive implements ServedDrive {
   }
 
   async addHolder(request: HolderAddRequest): Promise<HolderStatus> {
-    return (await this.#custody()).addHolder(request)
+    const custody = await this.#custody()
+    try {
+      return await custody.addHolder(request)
+    } catch (error) {
+      throw explainAddition(error)
+    }
   }
 
   async *removeHolder(

@@ -1,6 +1,6 @@
 /** Every error becomes one line, with the code that scripts rely on. */
 import t from 'tap'
-import { explainError } from '../../bin/explain-error.ts'
+import { explainAddition, explainError } from '../../bin/explain-error.ts'
 import { GroveError } from '../../bin/grove-error.ts'
 import { CryptoError } from '../../src/crypto/crypto-error.ts'
 import { FsError } from '../../src/fs/fs-error.ts'
@@ -23,7 +23,22 @@ t.test('explainError() keeps its own errors and translates the rooms’', async 
     [new ReplicationError('USED', 'the code was used'), 'INVITATION', /the code was used/],
     [new ReplicationError('NEWER_FORMAT', 'newer code'), 'NEWER_FORMAT', /newer code/],
     [new ReplicationError('INTERRUPTED', 'x'), 'FAILED', /^interrupted$/],
-    [new ReplicationError('FULL', 'its quota is used up'), 'FAILED', /holder refused: its quota/],
+    [
+      new ReplicationError('FULL', 'its quota is used up'),
+      'FAILED',
+      /room: its quota.*holders add/
+    ],
+    [new ReplicationError('IMBALANCE', '9 GiB days more'), 'FAILED', /too much.*9 GiB.*grove host/],
+    [
+      new ReplicationError('UNAVAILABLE', 'the log is not known'),
+      'FAILED',
+      /log is not known.*again/
+    ],
+    [
+      new ReplicationError('KEEP_LOCKED', 'another drops'),
+      'FAILED',
+      /needed.*another drops.*later/
+    ],
     [new SyncError('UNREACHABLE', 'x'), 'UNREACHABLE', /no device/],
     [new FsError('EHOSTUNREACH', 'read'), 'UNREACHABLE', /no device/],
     [new FsError('ENOENT', 'read'), 'NOT_FOUND', /no such/],
@@ -43,4 +58,24 @@ t.test('explainError() keeps its own errors and translates the rooms’', async 
     t.equal(explained.exitCode, 1)
   }
   t.equal(new GroveError('USAGE', 'x').exitCode, 2)
+})
+
+t.test('explainAddition() says why a holder could not be added', async t => {
+  for (const [error, code, message] of [
+    [new ReplicationError('NO_ANSWER', 'x'), 'INVITATION', /nobody answers to this code/],
+    [new ReplicationError('CLOSED', 'x'), 'INVITATION', /nobody answers to this code/],
+    [new ReplicationError('REFUSED', 'x'), 'INVITATION', /used or withdrawn/],
+    [new ReplicationError('USED', 'x'), 'INVITATION', /used or withdrawn/],
+    [new ReplicationError('BAD_ANSWER', 'x'), 'INVITATION', /update grove/],
+    [new ReplicationError('EXPIRED', 'the code has expired'), 'INVITATION', /has expired/],
+    [new ReplicationError('FULL', 'its disk is full'), 'FAILED', /its disk is full/],
+    [new ReplicationError('INTERRUPTED', 'x'), 'FAILED', /^interrupted$/],
+    [new GroveError('NOT_FOUND', 'no such holder'), 'NOT_FOUND', /no such holder/],
+    [new Error('strange'), 'FAILED', /unexpected: strange/]
+  ] as const) {
+    const explained = explainAddition(error)
+    t.equal(explained.code, code)
+    t.match(explained.message, message)
+    t.notMatch(explained.message, '\n')
+  }
 })

@@ -24,6 +24,7 @@ export const PAIRS_MAX = 4096
 export interface KnownPair extends RemoteLogPair {
   readonly operationLog: ReadableLog
   readonly contentLog: HypercoreRemoteBlocks
+  readonly deviceId: string
   /** What announced it; keep it, and it is known at the next start. */
   readonly announcement: Announcement
 }
@@ -133,6 +134,7 @@ export class KnownPairs {
       operationLog,
       contentLog,
       announcement,
+      deviceId: device,
       get device() {
         return members.bySigning(device)?.name ?? device.slice(0, NAME_DIGITS)
       }

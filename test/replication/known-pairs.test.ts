@@ -3,6 +3,7 @@ import t from 'tap'
 import { epochLog } from '../../bin/log-epochs.ts'
 import type { DeviceKeys } from '../../src/crypto/device-keys.ts'
 import { KnownPairs, PAIRS_PER_DEVICE_MAX } from '../../src/replication/known-pairs.ts'
+import { devicesOf, hasPassed } from '../../src/sync/device-heads.ts'
 import { signAnnouncement } from '../../src/replication/log-announcement.ts'
 import { ReplicatedDrive, type ReplicatedDevice } from '../support/replicated-drive.ts'
 
@@ -93,6 +94,35 @@ t.test('the pairs of this device are known and never remote', async t =>
       'but of a lost epoch'
     )
     t.equal(pairs.remotes[0]?.device, 'a')
+  })
+)
+
+t.test('the epochs of one device count as one device', async t =>
+  withDevice(async (drive, { pairs, members, operationLog: own }) => {
+    const other = drive.newKeys()
+    members.add(drive.state('attest', other, 'other'))
+    t.equal(await pairs.add(announced(drive, other, 1)), 'added')
+    t.equal(await pairs.add(announced(drive, other, 2)), 'added')
+    const [first, second] = pairs.remotes.map(pair => pair.operationLog.key)
+    const id = Buffer.from(other.publicKeys.signing).toString('hex')
+    t.same(
+      pairs.remotes.map(pair => pair.deviceId),
+      [id, id]
+    )
+    if (first === undefined || second === undefined) return
+    const seen = new Map([
+      [first, 3],
+      [own.key, 5]
+    ])
+    const devices = devicesOf(pairs.remotes, log =>
+      log === second ? { log, length: 1, seen } : { log, length: 3, seen: new Map() }
+    )
+    t.equal(devices.length, 1)
+    const by = { log: own.key, index: 4, number: 0 }
+    t.ok(
+      devices.every(device => hasPassed(device, by)),
+      'the ended epoch holds nothing back'
+    )
   })
 )
 

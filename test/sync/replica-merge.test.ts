@@ -239,6 +239,26 @@ t.test('what a device has not seen superseded is kept', async t => {
   for (const drive of [a, b]) await drive.close()
 })
 
+t.test('what a device that goes on in a new epoch has seen superseded is cleared', async t => {
+  const [a, b] = await twoDrives()
+  await write(a, 'f', patternBytes(BLOCK))
+  await b.catchUpWith(a)
+  b.replica.execute(mkdir('before'))
+  await a.catchUpWith(b)
+  await b.startEpoch()
+  await write(a, 'f', patternBytes(BLOCK, 2))
+  await a.catchUpWith(b)
+  await a.replica.clearSuperseded(2 ** 40, 10)
+  t.equal(a.storedBlocks(), 2, 'no epoch of it has told that it saw it')
+  await b.catchUpWith(a)
+  b.replica.execute(mkdir('after'))
+  await a.catchUpWith(b)
+  t.equal(a.replica.heads.size, 3)
+  t.match(await a.replica.clearSuperseded(2 ** 40, 10), { cleared: 1 })
+  t.equal(a.storedBlocks(), 1)
+  for (const drive of [a, b]) await drive.close()
+})
+
 t.test('kept blocks do not keep later ones from being looked at', async t => {
   const [a, b] = await twoDrives()
   for (let at = 0; at < 7; at++) await write(a, `f${String(at)}`, patternBytes(BLOCK, at))

@@ -252,3 +252,24 @@ t.test('recordNewDrive() clears what an unfinished one left, but never a finishe
   await home.createKeyFile(Buffer.from('key'))
   await t.rejects(recordNewDrive(options, made.firstOperations), { code: 'ALREADY_INITIALISED' })
 })
+
+t.test('a drive without a network says so whenever it is asked about copies', async t => {
+  const { options } = await setUp(t)
+  const drive = await openDrive(options)
+  const { signal } = new AbortController()
+  const requests: readonly (() => Promise<unknown>)[] = [
+    () => drive.invite({ minutes: 1 }),
+    () => drive.holders(),
+    () => drive.addHolder({ code: 'y' }),
+    () => drive.redundancy([], '3'),
+    () => drive.explain([]),
+    async () => {
+      for await (const line of drive.removeHolder({ holder: 'a', force: true }, signal))
+        t.fail(line.kind)
+    }
+  ]
+  for (const asked of requests)
+    await t.rejects(asked, { code: 'FAILED', message: /the network is off/ })
+  t.notOk('survival' in (await drive.status()))
+  await drive.close()
+})

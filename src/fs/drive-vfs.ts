@@ -95,6 +95,7 @@ export class DriveVfs implements Vfs {
   readonly #content: FileContent
   readonly #presence: ContentPresence
   readonly #custody: CustodyView
+  readonly #pause: () => Promise<void>
   readonly #copies: CopiesReport
   readonly #open: OpenInodes
   readonly #inodes: InodeChanges
@@ -104,6 +105,7 @@ export class DriveVfs implements Vfs {
   constructor(parts: DriveVfsParts) {
     const { replica, clock, custody, yieldToEventLoop } = parts
     this.#custody = custody
+    this.#pause = yieldToEventLoop
     this.#copies = new CopiesReport({ replica, custody, pause: yieldToEventLoop })
     this.#replica = replica
     this.#clock = clock
@@ -547,7 +549,7 @@ export class DriveVfs implements Vfs {
     const record = replica.index.findInode(ino)
     // Nobody else has what only this device knows of.
     if (record === undefined || !this.#content.isRecorded(record)) return
-    await durableElsewhere({ replica, custody: this.#custody }, ino, signal)
+    await durableElsewhere({ replica, custody: this.#custody, pause: this.#pause }, ino, signal)
   }
 
   #answer(ino: number, name: Name, signal: WaitSignal | undefined): MaybePromise<Uint8Array> {

@@ -3,10 +3,24 @@
  *
  * @module
  */
+import type { BlockPlace } from '../sync/content-index.ts'
 import type { CustodyView } from '../sync/custody-view.ts'
 import type { Replica } from '../sync/replica.ts'
 import { SyncError } from '../sync/sync-error.ts'
 import type { WaitSignal } from './vfs.ts'
+
+/** How many blocks of a file are gathered before others have their turn. */
+export const BLOCKS_PER_TURN = 4096
+
+/** What an fsync has at hand. All of it is borrowed. */
+export interface DurableElsewhereParts {
+  /** The drive. */
+  readonly replica: Pick<Replica, 'durabilityOf' | 'redundancyOf' | 'blocksOf'>
+  /** Knows when others have what is asked for. */
+  readonly custody: Pick<CustodyView, 'whenDurable'>
+  /** Lets others have their turn. */
+  readonly pause: () => Promise<void>
+}
 
 /**
  * Waits until what was executed so far, and the blocks of an inode, are on as many other disks as
@@ -17,10 +31,7 @@ import type { WaitSignal } from './vfs.ts'
  * @throws {SyncError} `TIMED_OUT` when the disks did not answer in time, `INTERRUPTED`
  */
 export async function durableElsewhere(
-  parts: {
-    readonly replica: Pick<Replica, 'durabilityOf' | 'redundancyOf' | 'blocksOf'>
-    readonly custody: Pick<CustodyView, 'whenDurable'>
-  },
+  parts: DurableElsewhereParts,
   ino: number,
   signal?: WaitSignal
 ): Promise<void> {
@@ -28,7 +39,11 @@ export async function durableElsewhere(
   const durability = replica.durabilityOf(ino)
   if (durability === 'local') return
   const redundancy = replica.redundancyOf(ino)
-  const durable = custody.whenDurable({ durability, redundancy, blocks: replica.blocksOf(ino) })
+  const blocks: BlockPlace[] = []
+  for (const place of replica.blocksOf(ino)) {
+    if (blocks.push(place) % BLOCKS_PER_TURN === 0) await parts.pause()
+  }
+  const durable = custody.whenDurable({ durability, redundancy, blocks })
   await (signal === undefined ? durable : unlessAborted(durable, signal()))
 }
 

@@ -1,29 +1,35 @@
 /** An fsync waits for others only where it is asked to, and can be given up. */
 import t from 'tap'
-import { durableElsewhere } from '../../src/fs/durable-elsewhere.ts'
+import { BLOCKS_PER_TURN, durableElsewhere } from '../../src/fs/durable-elsewhere.ts'
+import type { BlockPlace } from '../../src/sync/content-index.ts'
 import type { DurabilityRequest } from '../../src/sync/custody-view.ts'
 import { SyncError } from '../../src/sync/sync-error.ts'
 
 const REDUNDANCY = { copies: 3, floor: 2, sites: 1 }
 const BLOCKS = [{ log: 1, index: 2 }]
 
-function partsOf(durability: 'local' | 'peer' | 'level') {
+function partsOf(durability: 'local' | 'peer' | 'level', blocks: readonly BlockPlace[] = BLOCKS) {
   const asked: DurabilityRequest[] = []
   const waiting = settleable()
+  const state = { pauses: 0 }
   return {
-    asked,
+    ...{ asked, state },
     waiting,
     parts: {
       replica: {
         durabilityOf: () => durability,
         redundancyOf: () => REDUNDANCY,
-        blocksOf: () => BLOCKS
+        blocksOf: () => blocks
       },
       custody: {
         whenDurable: (request: DurabilityRequest) => {
           asked.push(request)
           return waiting.promise
         }
+      },
+      pause: () => {
+        state.pauses++
+        return Promise.resolve()
       }
     }
   }
@@ -61,6 +67,15 @@ t.test('`peer` and `level` wait for what is asked for', async t => {
       await done
     }
   }
+})
+
+t.test('the blocks of a large file are gathered in turns', async t => {
+  const blocks = Array.from({ length: 2 * BLOCKS_PER_TURN + 1 }, (_, index) => ({ log: 1, index }))
+  const { parts, asked, waiting, state } = partsOf('peer', blocks)
+  waiting.resolve()
+  await durableElsewhere(parts, 5)
+  t.equal(state.pauses, 2)
+  t.strictSame(asked[0]?.blocks, blocks)
 })
 
 t.test('the error of custody is passed on', async t => {

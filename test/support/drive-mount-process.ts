@@ -3,6 +3,8 @@
  * memory, whose changes it merges when a test says so. Started and spoken to by
  * `memory-mount.ts`, as `memory-mount-process.ts` is.
  *
+ * Whoever waits for other computers to have something waits until a test says that they do.
+ *
  * Making a file called `slow*` and listing a directory that is called so take a while, in which a
  * notification about that directory is sent: it finds the request unanswered.
  *
@@ -10,7 +12,9 @@
  */
 import { mountLinux, type LinuxMount } from '../../src/fs/fuse/linux-driver.ts'
 import { O_APPEND, O_WRONLY, type InodeNumber, type Vfs } from '../../src/fs/vfs.ts'
+import { ALONE, type CopiesStatus } from '../../src/sync/custody-view.ts'
 import type { Name } from '../../src/sync/operation.ts'
+import { SyncError } from '../../src/sync/sync-error.ts'
 import { MemoryDrive } from './memory-drive.ts'
 import type { ServerState } from './memory-mount.ts'
 import { patternBytes, VfsSession } from './vfs-session.ts'
@@ -22,10 +26,20 @@ const CLOCK_MS = 5
 const SLOW_MS = 100
 
 const [directory = ''] = process.argv.slice(2)
+/** How everything is kept. */
+const KEPT: CopiesStatus = { copies: 3, health: 'ok', lostBytes: 0, holders: ['attic', 'Zoë'] }
+/** Ends waits for other computers. */
+const held: ((error?: Error) => void)[] = []
 const clock = new VirtualClock()
 const reports: string[] = []
 const remembered = new Map<InodeNumber, number>()
 let waiting = 0
+
+async function holdDurable(): Promise<void> {
+  return new Promise((resolve, reject) => {
+    held.push(error => (error === undefined ? resolve() : reject(error)))
+  })
+}
 
 /** Counts what the kernel knows and which reads wait, and makes some calls slow. */
 function watch(vfs: Vfs): void {
@@ -121,6 +135,7 @@ async function main(): Promise<void> {
   const there = await MemoryDrive.create({ clock, device: 'there' })
   there.connected.add(here)
   const { vfs } = here
+  here.custody = { ...ALONE, copiesOf: () => KEPT, whenDurable: holdDurable }
   watch(vfs)
   const report = (message: string, cause: unknown): void => {
     reports.push(cause instanceof Error ? `${message}: ${cause.message}` : message)
@@ -153,6 +168,13 @@ async function main(): Promise<void> {
     connect: ([isConnected]) => {
       if (isConnected === true) here.connected.add(there)
       else here.connected.delete(there)
+    },
+    /** How many wait for other computers. */
+    held: () => held.length,
+    /** Other computers answer all that wait for them, or do not in time. */
+    answer: ([isInTime]) => {
+      for (const end of held.splice(0))
+        end(isInTime === true ? undefined : new SyncError('TIMED_OUT', 'no answer'))
     },
     conflicts: () => [...here.replica.index.conflicts()].map(({ name }) => name),
     resolve: ([name, keep]) => {

@@ -70,8 +70,8 @@ export class FuseConversation {
   readonly notifications: Buffer[] = []
   /** What the kernel says to the next replies, instead of taking them: negative errnos. */
   readonly refusals: number[] = []
-  /** Nodes of which all waiting reads were answered. */
-  readonly readsAnswered: number[] = []
+  /** Nodes that the kernel has unlocked. */
+  readonly unlocked: number[] = []
   /** Whether the session has ended. */
   hasEnded = false
   readonly #request = new Uint8Array(REQUEST_BUFFER_BYTES)
@@ -106,7 +106,7 @@ export class FuseConversation {
       request: new FuseRequest(this.#request),
       reply: new FuseReply(this.#reply),
       notifier: new FuseNotifier(queue),
-      onReadsAnswered: node => this.readsAnswered.push(node),
+      onUnlocked: node => this.unlocked.push(node),
       report: (message, cause) =>
         this.reports.push(cause instanceof Error ? `${message}: ${cause.message}` : message),
       onEnd: () => (this.hasEnded = true)

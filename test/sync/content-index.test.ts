@@ -6,7 +6,12 @@
 import assert from 'node:assert/strict'
 import t from 'tap'
 import { RowSealer } from '../../src/crypto/row-sealer.ts'
-import { ContentIndex, PAGE_BYTES, type BlockPlace } from '../../src/sync/content-index.ts'
+import {
+  ContentIndex,
+  PAGE_BYTES,
+  type BlockPlace,
+  type RegionRuns
+} from '../../src/sync/content-index.ts'
 import { logKey } from '../../src/sync/log.ts'
 import { LogNumbers } from '../../src/sync/log-numbers.ts'
 import type { Piece } from '../../src/sync/operation.ts'
@@ -100,6 +105,7 @@ class ContentRun {
       this.#checkRuns(ino, cells)
       this.#checkSeeking(ino, cells)
     }
+    this.#checkRegions()
     const counts = this.#counts()
     for (let index = 0; index <= this.#lastIndex; index++) {
       for (const log of [1, 2]) {
@@ -222,6 +228,23 @@ class ContentRun {
     }
     const bytes = [...this.content.everyRun(ino)].reduce((sum, run) => sum + run.length, 0)
     assert.equal(bytes, allocatedOf(cells))
+  }
+
+  /** In steps of any size, beginning with any file, the regions are all runs in order. */
+  #checkRegions(): void {
+    const first = this.#ino()
+    const to = Math.max(...INOS) + 1
+    const countMax = 1 + this.random.integer(4)
+    const found: unknown[] = []
+    for (let after: RegionRuns | undefined, rows = countMax; rows === countMax;) {
+      const step = this.content.regions({ from: first, to, after, countMax })
+      rows = step.length
+      after = step.at(-1)
+      for (const { group, value } of step) found.push(...value.map(run => [group, run]))
+    }
+    const inos = INOS.filter(ino => ino >= first)
+    const expected = inos.flatMap(ino => [...this.content.everyRun(ino)].map(run => [ino, run]))
+    assert.deepEqual(found, expected)
   }
 
   #checkSeeking(ino: number, cells: readonly Cell[]): void {

@@ -105,7 +105,7 @@ class FuseMount implements LinuxMount {
     this.#caches = new KernelCaches({
       notifier: this.notifier,
       sizeOf: ino => fileSize(options.vfs, ino),
-      isReading: ino => this.#session.isReading(ino),
+      isLocked: ino => this.#session.isLocked(ino),
       hasEpochs: () => this.#session.minor >= EPOCH_MINOR_MIN,
       after: (delayMs, callback) => {
         const timer = setTimer(callback, delayMs).unref()
@@ -120,7 +120,7 @@ class FuseMount implements LinuxMount {
       request: new FuseRequest(request),
       reply: new FuseReply(reply),
       notifier: this.notifier,
-      onReadsAnswered: ino => this.#caches.readsAnswered(ino),
+      onUnlocked: ino => this.#caches.unlocked(ino),
       report: options.report,
       onEnd
     })

@@ -67,8 +67,8 @@ export interface FuseSessionOptions {
   readonly reply: FuseReply
   /** Tells the kernel of changes. */
   readonly notifier: FuseNotifier
-  /** Told when no read of a node waits any more. */
-  readonly onReadsAnswered: (node: InodeNumber) => void
+  /** Told when no request about a node waits any more for which the kernel locked it. */
+  readonly onUnlocked: (node: InodeNumber) => void
   /** Told of faults. */
   readonly report: ReportFault
   /** Told once when the kernel has let go. */
@@ -77,8 +77,8 @@ export interface FuseSessionOptions {
 
 interface Pending {
   readonly interrupt: (() => boolean) | undefined
-  /** Of a READ: the node, some of whose pages the kernel keeps locked until the answer. */
-  readonly reading: InodeNumber | undefined
+  /** The node that the kernel keeps locked until the answer: see {@link FuseSession.isLocked}. */
+  readonly locked: InodeNumber | undefined
 }
 
 const OPCODE_NAMES: readonly string[] = Object.entries(Opcode).reduce<string[]>(
@@ -98,8 +98,8 @@ export class FuseSession {
   readonly #handlers: (Handler | undefined)[]
   /** By the request's number. */
   readonly #pending = new Map<number, Pending>()
-  /** How many reads of a node wait. */
-  readonly #reads = new Map<InodeNumber, number>()
+  /** How many requests that keep a node locked wait. */
+  readonly #locks = new Map<InodeNumber, number>()
   readonly #counts = new Float64Array(OPCODES_MAX)
   #minor = 0
   #onDrained: (() => void)[] = []
@@ -137,9 +137,12 @@ export class FuseSession {
     return this.#pending.size
   }
 
-  /** Whether a read of a node waits: telling the kernel to drop its pages would wait for it. */
-  isReading(node: InodeNumber): boolean {
-    return this.#reads.has(node)
+  /**
+   * Whether a READ of a file waits, some of whose pages the kernel keeps locked meanwhile, or an
+   * FSYNCDIR of a directory, whose names it does: telling of those would wait for the answer.
+   */
+  isLocked(node: InodeNumber): boolean {
+    return this.#locks.has(node)
   }
 
   /** How many requests of each kind there have been. */
@@ -216,9 +219,10 @@ export class FuseSession {
   }
 
   #wait(unique: number, opcode: number, later: Later): void {
-    const reading = opcode === Opcode.READ ? this.#options.request.node : undefined
-    this.#pending.set(unique, { interrupt: later.interrupt, reading })
-    if (reading !== undefined) this.#reads.set(reading, (this.#reads.get(reading) ?? 0) + 1)
+    const isLocking = opcode === Opcode.READ || opcode === Opcode.FSYNCDIR
+    const locked = isLocking ? this.#options.request.node : undefined
+    this.#pending.set(unique, { interrupt: later.interrupt, locked })
+    if (locked !== undefined) this.#locks.set(locked, (this.#locks.get(locked) ?? 0) + 1)
     later.settle(
       encode => {
         const waited = this.#settled(unique)
@@ -247,16 +251,16 @@ export class FuseSession {
     return waited
   }
 
-  /** A request that had to wait has its answer: the kernel has let go of its pages. */
-  #answered({ reading }: Pending): void {
-    if (reading === undefined) return
-    const left = (this.#reads.get(reading) ?? 0) - 1
+  /** A request that had to wait has its answer: the kernel has let go of what it locked. */
+  #answered({ locked }: Pending): void {
+    if (locked === undefined) return
+    const left = (this.#locks.get(locked) ?? 0) - 1
     if (left > 0) {
-      this.#reads.set(reading, left)
+      this.#locks.set(locked, left)
       return
     }
-    this.#reads.delete(reading)
-    this.#options.onReadsAnswered(reading)
+    this.#locks.delete(locked)
+    this.#options.onUnlocked(locked)
   }
 
   #interrupt(): number {
@@ -318,7 +322,7 @@ export class FuseSession {
     this.#isReady(new MountError('FAILED', 'the kernel gave the mount up before it began'))
     for (const { interrupt } of this.#pending.values()) interrupt?.()
     this.#pending.clear()
-    this.#reads.clear()
+    this.#locks.clear()
     for (const resolve of this.#onDrained.splice(0)) resolve()
     const release = async (): Promise<void> => {
       for (const handle of this.#open.directories) vfs.releasedir(handle)

@@ -8,6 +8,8 @@
  * - Pages of a file that is being read are locked until we answer, which may take as long as
  *   another device needs. Its size and attributes are told at once, its pages when the reads
  *   have their answer: else one file that is not here would hold up the news of all others.
+ * - Names of a directory that is being synced are locked likewise, which may take as long as other
+ *   computers need: they are told when the fsync has its answer.
  * - When the queue of the notify thread is full, the rest waits here, each name and inode once,
  *   and is tried again every {@link RETRY_MS}. Of more than {@link NAMES_WAITING_MAX} names
  *   the kernel is told that any name may have changed; kernels that do not know this message are
@@ -29,8 +31,11 @@ export interface KernelCachesParts {
   readonly notifier: FuseNotifier
   /** The size of a regular file as it is now, undefined for other inodes and for none. */
   readonly sizeOf: (ino: InodeNumber) => number | undefined
-  /** Whether a read of a file waits for its answer. */
-  readonly isReading: (ino: InodeNumber) => boolean
+  /**
+   * Whether the kernel keeps the pages of a file, or the names of a directory, locked until it has
+   * an answer.
+   */
+  readonly isLocked: (ino: InodeNumber) => boolean
   /** Whether the kernel can be told that every name changed. */
   readonly hasEpochs: () => boolean
   /** Calls back later. */
@@ -50,7 +55,7 @@ export class KernelCaches {
   readonly #names = new Map<string, NameChange>()
   readonly #attributes = new Set<InodeNumber>()
   readonly #content = new Set<InodeNumber>()
-  /** Files whose pages are stale and are being read. */
+  /** Files whose pages are stale and locked, directories with names that are. */
   readonly #held = new Set<InodeNumber>()
   #everyName = false
   #isClosed = false
@@ -75,8 +80,8 @@ export class KernelCaches {
     this.#send()
   }
 
-  /** No read of a file waits any more. */
-  readsAnswered(ino: InodeNumber): void {
+  /** The kernel has unlocked a file's pages or a directory's names. */
+  unlocked(ino: InodeNumber): void {
     if (!this.#held.delete(ino)) return
     this.#content.add(ino)
     this.#send()
@@ -98,23 +103,31 @@ export class KernelCaches {
   }
 
   #send(): void {
-    if (this.#isClosed || (this.#sendNames() && this.#sendInodes())) return
-    if (this.#names.size > NAMES_WAITING_MAX && this.#parts.hasEpochs()) {
+    if (this.#isClosed) return
+    const isSent = this.#sendNames() && this.#sendInodes()
+    // Of locked names, too, any number may wait; that any name changed is told without a lock.
+    const isTooMuch = this.#names.size > NAMES_WAITING_MAX && this.#parts.hasEpochs()
+    if (isTooMuch) {
       this.#names.clear()
       this.#everyName = true
     }
+    if (isSent && !isTooMuch) return
     this.#timer ??= this.#parts.after(RETRY_MS, () => {
       this.#timer = undefined
       this.#send()
     })
   }
 
-  /** @returns whether all are told */
+  /** @returns whether all are told that are not locked */
   #sendNames(): boolean {
-    const { notifier } = this.#parts
+    const { notifier, isLocked } = this.#parts
     if (this.#everyName && !notifier.everyNameChanged()) return false
     this.#everyName = false
     for (const [key, { kind, place }] of this.#names) {
+      if (isLocked(place.parent)) {
+        this.#held.add(place.parent)
+        continue
+      }
       const isSent =
         kind === 'replaced' ? notifier.nameReplaced(place) : notifier.nameChanged(place)
       if (!isSent) return false
@@ -138,10 +151,10 @@ export class KernelCaches {
   }
 
   #sendContent(ino: InodeNumber): boolean {
-    const { notifier, sizeOf, isReading } = this.#parts
+    const { notifier, sizeOf, isLocked } = this.#parts
     const size = sizeOf(ino)
     if (size === undefined) return notifier.contentChanged(ino)
-    if (!isReading(ino)) return notifier.grew(ino, size)
+    if (!isLocked(ino)) return notifier.grew(ino, size)
     this.#held.add(ino)
     return notifier.grewUnread(ino, size)
   }

@@ -155,21 +155,38 @@ t.test('INTERRUPT leaves alone a read that waits for the disk here', async t => 
 t.test('a node is being read until the last of its reads is answered', async t => {
   const { vfs, ends } = waitingVfs()
   const conversation = new FuseConversation(vfs)
-  const { session, readsAnswered } = conversation
+  const { session, unlocked } = conversation
   const node = 1 as InodeNumber
   const [, second] = [1, 2].map(n => conversation.send(Opcode.READ, node, readFields(n)))
-  t.ok(session.isReading(node))
-  t.notOk(session.isReading(2 as InodeNumber))
+  t.ok(session.isLocked(node))
+  t.notOk(session.isLocked(2 as InodeNumber))
   ends[0]?.(Buffer.from('first'))
   await nextTick()
-  t.ok(session.isReading(node), 'one is left')
-  t.strictSame(readsAnswered, [])
+  t.ok(session.isLocked(node), 'one is left')
+  t.strictSame(unlocked, [])
   conversation.send(Opcode.INTERRUPT, 0, new Fields().u64(second ?? 0))
-  t.notOk(session.isReading(node))
-  t.strictSame(readsAnswered, [node])
+  t.notOk(session.isLocked(node))
+  t.strictSame(unlocked, [node])
   ends[1]?.(Buffer.from('late'))
   await nextTick()
-  t.strictSame(readsAnswered, [node], 'once')
+  t.strictSame(unlocked, [node], 'once')
+})
+
+t.test('a directory is locked while it is synced, a file that is synced is not', async t => {
+  const vfs: Vfs = memory()
+  const ends: (() => void)[] = []
+  vfs.fsync = vfs.fsyncdir = async () => new Promise(resolve => ends.push(resolve))
+  const conversation = new FuseConversation(vfs)
+  const { session, unlocked } = conversation
+  const fields = new Fields().u64(1).u32(0, 0)
+  const [directory, file] = [1, 2] as [InodeNumber, InodeNumber]
+  conversation.send(Opcode.FSYNCDIR, directory, fields)
+  conversation.send(Opcode.FSYNC, file, fields)
+  t.strictSame([session.isLocked(directory), session.isLocked(file)], [true, false])
+  for (const end of ends) end()
+  await nextTick()
+  t.notOk(session.isLocked(directory))
+  t.strictSame(unlocked, [directory])
 })
 
 t.test('INTERRUPT leaves alone what may have changed something', async t => {

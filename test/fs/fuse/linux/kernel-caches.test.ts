@@ -27,7 +27,7 @@ class Kernel {
     [FILE, SIZE],
     [OTHER, 5]
   ])
-  readonly reading = new Set<InodeNumber>()
+  readonly locked = new Set<InodeNumber>()
   readonly caches: KernelCaches
   room = Infinity
 
@@ -41,7 +41,7 @@ class Kernel {
     this.caches = new KernelCaches({
       notifier: new FuseNotifier({ notify, notifyStatus: () => [] }),
       sizeOf: ino => this.sizes.get(ino),
-      isReading: ino => this.reading.has(ino),
+      isLocked: ino => this.locked.has(ino),
       hasEpochs: () => hasEpochs,
       after: (delayMs, callback) => this.clock.after(delayMs, callback)
     })
@@ -103,7 +103,7 @@ t.test('the size told is that of the moment, not that of the change', async t =>
 
 t.test('pages that are being read are told when the reads are answered, once', async t => {
   const kernel = new Kernel()
-  kernel.reading.add(FILE)
+  kernel.locked.add(FILE)
   const content = new Set([FILE, OTHER])
   t.strictSame(kernel.change({ content }), [
     `size of 7: ${SIZE}`,
@@ -113,12 +113,40 @@ t.test('pages that are being read are told when the reads are answered, once', a
   ])
   kernel.change({ content: new Set([FILE]) })
   kernel.told.splice(0)
-  kernel.reading.clear()
-  kernel.caches.readsAnswered(OTHER)
+  kernel.locked.clear()
+  kernel.caches.unlocked(OTHER)
   t.strictSame(kernel.told, [], 'nothing of this one is held back')
-  kernel.caches.readsAnswered(FILE)
-  kernel.caches.readsAnswered(FILE)
+  kernel.caches.unlocked(FILE)
+  kernel.caches.unlocked(FILE)
   t.strictSame(kernel.told, [`size of 7: ${SIZE}`, 'pages of 7'])
+})
+
+t.test('names of a directory that is locked are told when it is not, others at once', async t => {
+  const kernel = new Kernel()
+  kernel.locked.add(DIRECTORY)
+  const elsewhere: NameChange = { place: { parent: OTHER, name: 'b' as Name }, kind: 'appeared' }
+  const content = new Set([DIRECTORY])
+  const names = [named('a', 'replaced'), elsewhere]
+  t.strictSame(kernel.change({ names, content }), ['expire 8/b', 'pages of 1'])
+  t.strictSame(kernel.change({ names: [named('a', 'replaced'), named('c', 'moved')] }), [])
+  t.ok(kernel.caches.waitingCount > 0)
+  kernel.locked.clear()
+  kernel.caches.unlocked(DIRECTORY)
+  t.strictSame(kernel.told.splice(0), ['drop 1/a', 'expire 1/c', 'pages of 1'])
+  kernel.caches.unlocked(DIRECTORY)
+  t.strictSame(kernel.told, [], 'once')
+  t.equal(kernel.caches.waitingCount, 0)
+})
+
+t.test('of too many names that are locked it is said that any may have changed', async t => {
+  const kernel = new Kernel()
+  kernel.locked.add(DIRECTORY)
+  const names = Array.from({ length: NAMES_WAITING_MAX + 1 }, (_, at) => named(`${at}`, 'appeared'))
+  kernel.change({ names })
+  kernel.clock.advance(RETRY_MS)
+  t.strictSame(kernel.told, ['every name'])
+  kernel.caches.unlocked(DIRECTORY)
+  t.strictSame(kernel.told, ['every name', 'pages of 1'])
 })
 
 t.test('what finds the queue full is told later, each thing once', async t => {

@@ -5,7 +5,7 @@
  * @module
  */
 import type { Environment } from './home.ts'
-import type { Keyboard } from './passphrase.ts'
+import type { Keyboard } from './line-reader.ts'
 
 /** Where a command writes. */
 export interface Output {

@@ -112,6 +112,8 @@ function explainReplication(error: ReplicationError): GroveError {
     case 'REFUSED':
     case 'BAD_ANSWER':
       return new GroveError('INVITATION', error.message, options)
+    case 'NOT_FOUND':
+      return new GroveError('NOT_FOUND', error.message, options)
     case 'NEWER_FORMAT':
       return new GroveError('NEWER_FORMAT', error.message, options)
     case 'INTERRUPTED':

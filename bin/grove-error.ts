@@ -20,7 +20,7 @@
  * - `NO_SPACE`: the disk is full.
  * - `MOUNT`: the system refused to mount.
  * - `INVITATION`: the code is wrong, was used or has expired, or nobody answered it.
- * - `NOT_FOUND`: there is no such file, version or conflict.
+ * - `NOT_FOUND`: there is no such file, version or conflict, or nothing under the words.
  * - `UNREACHABLE`: no device that has the content answers.
  * - `FAILED`: anything else; see the message.
  */

@@ -10,6 +10,7 @@
  * daemon.log     what the daemon has to say; no names, no keys
  * epochs.json    which log epochs there are
  * known-logs.json  the other devices and their logs (bin/known-logs.ts)
+ * recovery.json  which holders a recovery still waits for (bin/recovery-state.ts)
  * last-run.json  whether the last run ended cleanly (src/replication/clean-mark.ts)
  * logs/          the signed logs
  * index-opening  there while the index is being opened
@@ -106,6 +107,10 @@ export class Home {
   get knownLogsFile(): string {
     return join(this.directory, 'known-logs.json')
   }
+  /** Which holders a recovery still waits for. */
+  get recoveryFile(): string {
+    return join(this.directory, 'recovery.json')
+  }
   get #formatFile(): string {
     return join(this.directory, 'format')
   }
@@ -196,6 +201,7 @@ export class Home {
     const unfinished = [
       this.epochsFile,
       this.knownLogsFile,
+      this.recoveryFile,
       this.logsDirectory,
       this.indexDirectory
     ]

@@ -7,20 +7,17 @@
  *
  * @module
  */
-import { existsSync } from 'node:fs'
-import { readdir, rm } from 'node:fs/promises'
-import { join } from 'node:path'
 import { encodeKeyFile } from '../src/crypto/key-file.ts'
 import type { PeerNetwork } from '../src/replication/peer-network.ts'
 import type { ReceivedDrive } from '../src/replication/open-received-drive.ts'
 import { receiveDrive, type ReceiveStep } from '../src/replication/receive-drive.ts'
 import type { Home } from './home.ts'
-import { HomeLock } from './home-lock.ts'
 import type { NetworkOptions } from './network-environment.ts'
 import { openPairingNetwork } from './pairing-network.ts'
 import type { Progress } from './progress-bar.ts'
 import { SystemClock } from './system-clock.ts'
 import { systemRandom } from './system-random.ts'
+import { withNewHome } from './with-new-home.ts'
 
 /** How to join. */
 export interface JoinOptions {
@@ -57,32 +54,11 @@ const STEPS = 4
  * @throws {GroveError} `ALREADY_INITIALISED`, `LOCKED`, `NEWER_FORMAT`, `FAILED`
  */
 export async function joinDrive(options: JoinOptions): Promise<ReceivedDrive> {
-  const { home } = options
-  const made = await missingParts(home)
-  await home.prepare()
-  const lock = await HomeLock.acquire(home.lockFile, { pid: process.pid, command: 'join' })
-  try {
-    return await joinLocked(options)
-  } catch (error) {
-    // Held by our lock, made by us, and without a key: nobody else's.
-    if (!existsSync(home.keyFile))
-      for (const path of made) await rm(path, { recursive: true, force: true })
-    throw error
-  } finally {
-    await lock.release()
-  }
-}
-
-/** What preparing the home makes; nothing of one that was begun before. */
-async function missingParts(home: Home): Promise<readonly string[]> {
-  if (!existsSync(home.directory)) return [home.directory]
-  const names = await readdir(home.directory)
-  return names.length > 0 ? [] : [home.lockFile, join(home.directory, 'format')]
+  return withNewHome(options.home, 'join', () => joinLocked(options))
 }
 
 async function joinLocked(options: JoinOptions): Promise<ReceivedDrive> {
   const { home, code, deviceName, network, passphrase, deadlineMs, signal, onProgress } = options
-  await home.clearUnfinished()
   const tell = (done: number) => onProgress?.({ done, total: STEPS })
   const received = await receiveDrive({
     code,

@@ -45,6 +45,7 @@ import type { Home } from './home.ts'
 import { IndexSeal } from './index-seal.ts'
 import type { Indexed } from './open-index.ts'
 import { jsonName, type JsonName } from './printable-name.ts'
+import type { Progress } from './progress-bar.ts'
 import type {
   ConnectOptions,
   DrivePath,
@@ -130,6 +131,24 @@ export class OpenedDrive implements ServedDrive {
   /** Adds operations that are no changes of files, for whoever makes the drive. */
   record(operations: readonly Operation[]): void {
     for (const operation of operations) this.#parts.replica.execute(operation)
+  }
+
+  /**
+   * Resolves when all entries of other devices that are here are merged.
+   *
+   * @param onProgress - told how many are, now and then
+   */
+  async settled(onProgress: (progress: Progress) => void): Promise<void> {
+    const { replica, peers } = this.#parts
+    const logs = peers.pairs.remotes.map(({ operationLog }) => operationLog)
+    const total = logs.reduce((sum, { length }) => sum + length, 0)
+    const settled = replica.settled().then(() => true)
+    const isSettled = async (): Promise<boolean> =>
+      Promise.race([settled, delay(PROGRESS_MS_MIN, false)])
+    while (!(await isSettled())) {
+      const done = logs.reduce((sum, { key }) => sum + (replica.heads.get(key) ?? 0), 0)
+      onProgress({ done, total })
+    }
   }
 
   connect(options: ConnectOptions): void {

@@ -24,6 +24,7 @@
  * - `IMBALANCE`: a keeper keeps more for the person than it accepts in return.
  * - `UNAVAILABLE`: a keeper does not know the log, or the blocks did not come in time.
  * - `KEEP_LOCKED`: a keep-lock stands against it, or blocks are marked as about to be dropped.
+ * - `NOT_FOUND`: nothing stands in the hash table under the words.
  */
 export type ReplicationErrorCode =
   | 'LOCKED'
@@ -44,6 +45,7 @@ export type ReplicationErrorCode =
   | 'IMBALANCE'
   | 'UNAVAILABLE'
   | 'KEEP_LOCKED'
+  | 'NOT_FOUND'
 
 /** An operating error of the homes of the hypercore family. */
 export class ReplicationError extends Error {

@@ -8,8 +8,12 @@ import { epochLog, nextEpoch } from '../../bin/log-epochs.ts'
 import { makeNewDrive, type NewDrive } from '../../bin/new-drive.ts'
 import { DeviceKeys } from '../../src/crypto/device-keys.ts'
 import { signHolderStatement } from '../../src/crypto/holder-statement.ts'
+import { Identity, proveDevice } from '../../src/crypto/identity.ts'
 import { newestLocator } from '../../src/crypto/locator-statement.ts'
-import { Locator } from '../../src/crypto/locator.ts'
+import { Locator, type LocatorRecord } from '../../src/crypto/locator.ts'
+import { sealLogSummary, type LogSummaryContent } from '../../src/crypto/log-summary.ts'
+import { signMemberStatement, type MemberAction } from '../../src/crypto/member-statement.ts'
+import type { FoundLocator } from '../../src/replication/find-locator.ts'
 import type { HolderLink } from '../../src/replication/holder-link.ts'
 import { KnownHolders } from '../../src/replication/known-holders.ts'
 import {
@@ -18,6 +22,7 @@ import {
   type Announcement
 } from '../../src/replication/log-announcement.ts'
 import type { RecoveryKeeperParts } from '../../src/replication/recovery-keeper.ts'
+import { DriveSummarizer } from '../../src/replication/summarize-drive.ts'
 import type { Clock } from '../../src/sync/clock.ts'
 import type { LogKey } from '../../src/sync/log.ts'
 import { Members, memberId } from '../../src/sync/members.ts'
@@ -111,6 +116,59 @@ export class RecoverableDrive {
     this.holders.add(bytes)
     this.statements.push(bytes)
     return keys
+  }
+
+  /** The person; the test clears it. */
+  identity(): Promise<Identity> {
+    return Identity.fromWords(this.made.words)
+  }
+
+  /** What stands under the words when these holders are named. */
+  found(holders: readonly Uint8Array[], more: Partial<LocatorRecord> = {}): FoundLocator {
+    const { drive } = this.made.content
+    const none = { summaryMs: 0, summaryHash: new Uint8Array(32) }
+    const record = { drive, holders, ...none, ...more }
+    return { number: 0, record, summaryKeys: [this.locator.summaryKey] }
+  }
+
+  /** A summary of a device; of the first one unless told otherwise. */
+  async summary(
+    more: Partial<LogSummaryContent> = {},
+    signing = this.made.content.deviceKeys.signing
+  ): Promise<Uint8Array> {
+    const { content } = await new DriveSummarizer(this.parts()).summarize()
+    return sealLogSummary({
+      content: { ...content, sequence: 1, timeMs: 1_000, ...more },
+      key: this.locator.summaryKey,
+      signing,
+      random: this.random
+    })
+  }
+
+  /** Says something about a device, as the identity. */
+  async say(action: MemberAction, deviceKeys: DeviceKeys): Promise<Uint8Array> {
+    const identity = await this.identity()
+    const { members } = this
+    const device = deviceKeys.signing.publicKey
+    const statement = signMemberStatement(
+      {
+        action,
+        ...members.head,
+        identity: identity.signing.publicKey,
+        subject: deviceKeys.publicKeys,
+        rights: ['write', 'invite'],
+        issuedMs: 0,
+        envelopesHash: new Uint8Array(32),
+        cuts: [],
+        sealedName: new Uint8Array(0),
+        proof: proveDevice({ device, parent: identity.signing, timeMs: 0 })
+      },
+      identity.signing
+    )
+    members.add(statement)
+    this.statements.push(statement)
+    identity.clear()
+    return statement
   }
 
   /** For a keeper of the recovery of this drive. */

@@ -19,6 +19,7 @@ const HOMES = {
   corestore: 'src/replication/log-home.ts',
   'hypercore-storage': 'src/replication/log-home.ts',
   protomux: 'src/replication/guarded-mux.ts',
+  'protomux-rpc': 'src/replication/custody-rpc.ts',
   hyperdht: 'src/replication/dht-node.ts',
   hyperswarm: 'src/replication/dht-node.ts',
   'blind-pairing': 'src/replication/pairing-carrier.ts',

@@ -15,6 +15,7 @@ import { sealDeviceName } from '../../src/crypto/device-name.ts'
 import { Identity, proveDevice } from '../../src/crypto/identity.ts'
 import { KeyTable } from '../../src/crypto/key-table.ts'
 import { signMemberStatement, type MemberAction } from '../../src/crypto/member-statement.ts'
+import type { KeyPair } from '../../src/crypto/sodium.ts'
 import { decodeStatement, NO_PREVIOUS, statementHash } from '../../src/crypto/statement.ts'
 import { KnownPairs, type KnownPair } from '../../src/replication/known-pairs.ts'
 import { signAnnouncement } from '../../src/replication/log-announcement.ts'
@@ -55,6 +56,11 @@ export class ReplicatedDrive {
     return this.#identity.signing.publicKey
   }
 
+  /** What signs as the person. */
+  get identityKeys(): KeyPair {
+    return this.#identity.signing
+  }
+
   /** Keys of a new device that is no member yet. */
   newKeys(): DeviceKeys {
     return DeviceKeys.generate(this.#random)
@@ -72,7 +78,7 @@ export class ReplicatedDrive {
         previous: last === undefined ? NO_PREVIOUS : statementHash(decodeStatement(last)),
         identity: signing.publicKey,
         subject: deviceKeys.publicKeys,
-        rights: action === 'attest' ? ['write', 'invite'] : [],
+        rights: action === 'attest' ? ['write', 'invite', 'release', 'audit'] : [],
         issuedMs: TIME_MS,
         envelopesHash: new Uint8Array(32),
         cuts: [],

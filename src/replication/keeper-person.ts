@@ -1,0 +1,209 @@
+/**
+ * One person at a keeper: everything that is kept for them, behind one object.
+ *
+ * @module
+ */
+import { hashBlock } from '../crypto/block-hash.ts'
+import type { Random } from '../crypto/random.ts'
+import { equalBytes, type KeyPair } from '../crypto/sodium.ts'
+import type { BlockSet } from '../sync/block-bitmap.ts'
+import type { Clock } from '../sync/clock.ts'
+import type { LogKey } from '../sync/log.ts'
+import type { Members } from '../sync/members.ts'
+import type { CustodyAnswer, CustodyRequest } from './custody-message.ts'
+import { KeepLocks } from './keep-lock.ts'
+import { KeeperAudits } from './keeper-audits.ts'
+import { KeeperDrops } from './keeper-drops.ts'
+import { BRING_IDLE_MS, isUnreadable, KeeperHolds } from './keeper-holds.ts'
+import type { KeeperRecords } from './keeper-records.ts'
+import { KeeperReleases } from './keeper-releases.ts'
+import { KeeperSpace } from './keeper-space.ts'
+import { KeeperSummaries } from './keeper-summaries.ts'
+import type { KeptLogs } from './kept-logs.ts'
+import { ReceiptBook } from './receipt-book.ts'
+import { ReplicationError } from './replication-error.ts'
+
+/** How long a device may wait until something is on this disk, in milliseconds. */
+export const DURABLE_MS_MAX = 30_000
+
+const BYTES_PER_MIB = 1024 * 1024
+
+/** What a keeper is, to all persons. */
+export interface KeeperSelf {
+  /** Signs; the keeper's name is its public half. */
+  readonly keyPair: KeyPair
+  /** Which machine it runs on; `MACHINE_TAG_BYTES`. */
+  readonly machine: Uint8Array
+  /** Time. */
+  readonly clock: Clock
+  /** Dice. */
+  readonly random: Random
+  /** How long the keeper has been online in all, in seconds. */
+  readonly onlineSec: () => number
+}
+
+/** Whom something is kept for. */
+export interface KeeperPersonParts {
+  /** The keeper; borrowed. */
+  readonly self: KeeperSelf
+  /** The keeper's records; borrowed. */
+  readonly records: KeeperRecords
+  /** The person's signing key, 32 bytes. */
+  readonly identity: Uint8Array
+  /** The drive, 32 bytes. */
+  readonly drive: Uint8Array
+  /** The person's devices; borrowed. */
+  readonly members: Members
+  /** The person's logs; borrowed. */
+  readonly logs: KeptLogs
+  /** How much is kept at most, in bytes. */
+  readonly quotaBytes: number
+}
+
+/** See the module. */
+export class KeeperPerson {
+  /** The person's signing key, 32 bytes. */
+  readonly identity: Uint8Array
+  /** The drive, 32 bytes. */
+  readonly drive: Uint8Array
+  /** The person's devices. */
+  readonly members: Members
+  /** What is counted, and the quota. */
+  readonly space: KeeperSpace
+  /** What is under receipt. */
+  readonly book: ReceiptBook
+  /** What brings blocks. */
+  readonly holds: KeeperHolds
+  /** What answers challenges. */
+  readonly audits: KeeperAudits
+  /** What drops blocks and grants locks. */
+  readonly drops: KeeperDrops
+  /** What may be dropped. */
+  readonly releases: KeeperReleases
+  /** What recovery needs. */
+  readonly summaries: KeeperSummaries
+  readonly #parts: KeeperPersonParts
+  #contactSec: number
+  #mibSeconds: number
+  /** Of work that is less than a MiB times a second, in bytes times seconds. */
+  #restByteSeconds = 0
+
+  /** @throws {SyncError} `DAMAGED` */
+  constructor(parts: KeeperPersonParts) {
+    const { self, records, identity, drive, members, logs, quotaBytes } = parts
+    this.#parts = parts
+    this.identity = identity
+    this.drive = drive
+    this.members = members
+    this.book = new ReceiptBook({ ...self, records, logs, identity, drive })
+    this.space = new KeeperSpace({ records, logs, book: this.book, identity }, quotaBytes)
+    const { book, space } = this
+    this.holds = new KeeperHolds({ records, logs, book, space, identity })
+    const keeper = self.keyPair.publicKey
+    const { clock } = self
+    this.releases = new KeeperReleases({ records, identity, drive, members, keeper, clock })
+    this.audits = new KeeperAudits({ logs, holds: this.holds, members, keeper, clock })
+    const { holds, releases } = this
+    const locks = new KeepLocks(self)
+    this.drops = new KeeperDrops({ ...self, logs, book, holds, releases, locks })
+    this.summaries = new KeeperSummaries({ records, identity, space })
+    const activity = records.activity.get(identity)
+    this.#contactSec = activity?.contactSec ?? self.onlineSec()
+    this.#mibSeconds = activity?.mibSeconds ?? 0
+  }
+
+  /** How long the keeper had been online in all when a device was last here, in seconds. */
+  get contactSec(): number {
+    return this.#contactSec
+  }
+
+  /** How much is and was kept. */
+  get usage(): CustodyAnswer<'usage'> {
+    const { quotaBytes, usedBytes } = this.space
+    const onlineSec = this.#parts.self.onlineSec()
+    const [sequence, mibSeconds] = [this.book.sequence, this.#mibSeconds]
+    return { quotaBytes, usedBytes, onlineSec, sequence, mibSeconds }
+  }
+
+  /** Says that a device is here. */
+  touch(): void {
+    this.#contactSec = this.#parts.self.onlineSec()
+  }
+
+  /** Counts what is kept for as long as the keeper is online. */
+  passTime(seconds: number): void {
+    this.#restByteSeconds += this.space.usedBytes * seconds
+    const whole = Math.floor(this.#restByteSeconds / BYTES_PER_MIB)
+    this.#mibSeconds += whole
+    this.#restByteSeconds -= whole * BYTES_PER_MIB
+  }
+
+  /** The change that records when the person was here and what was kept. */
+  activityRow(): ReturnType<KeeperRecords['activity']['put']> {
+    const row = { contactSec: this.#contactSec, mibSeconds: this.#mibSeconds }
+    return this.#parts.records.activity.put(row, this.identity)
+  }
+
+  /** Learns of logs. @throws {SyncError} */
+  learn(announcements: readonly Uint8Array[]): Promise<void> {
+    return this.#parts.logs.learn(announcements)
+  }
+
+  /** Reads one block, if it is here and is the one that is meant. @throws {SyncError} */
+  async fetch({ log, index, hash }: CustodyRequest<'fetch'>): Promise<Uint8Array | undefined> {
+    const { logs } = this.#parts
+    if (!logs.isKnown(log)) return undefined
+    try {
+      const block = await logs.read(log, index)
+      return equalBytes(hashBlock(block), hash) ? block : undefined
+    } catch (error) {
+      if (isUnreadable(error)) return undefined
+      throw error
+    }
+  }
+
+  /**
+   * Resolves when operation logs are here up to a length and blocks are under receipt, all of it
+   * on the disk.
+   *
+   * @throws {ReplicationError} as a hold
+   * @throws {SyncError} `TIMED_OUT`, `INTERRUPTED` and of the disk
+   */
+  async durable(
+    { logs: lengths, blocks }: CustodyRequest<'durable'>,
+    signal: AbortSignal
+  ): Promise<void> {
+    const { logs } = this.#parts
+    for (const log of lengths.keys()) this.#checkKnown(log)
+    const options = { signal, idleMs: BRING_IDLE_MS }
+    await Promise.all([
+      ...[...lengths].map(([log, length]) => logs.arrived(log, length, options)),
+      ...blocks.map(one => this.#holdMissing(one, signal))
+    ])
+    await logs.sync()
+  }
+
+  /** Does what is due: deletes garbage, forgets what is too old to matter. @throws {SyncError} */
+  async carryOut(): Promise<void> {
+    await this.drops.dropGarbage()
+    await this.releases.forgetOld()
+    this.space.forgetAdmitted()
+  }
+
+  /** Waits for what is under way. */
+  async close(): Promise<void> {
+    await this.holds.close()
+    await this.book.close()
+  }
+
+  async #holdMissing(blocks: BlockSet, signal: AbortSignal): Promise<void> {
+    const kept = this.book.kept(blocks)
+    const isKept = blocks.bitmap.every((byte, at) => (byte & ~(kept[at] ?? 0)) === 0)
+    if (!isKept) await this.holds.hold(blocks, signal)
+  }
+
+  #checkKnown(log: LogKey): void {
+    if (!this.#parts.logs.isKnown(log))
+      throw new ReplicationError('UNAVAILABLE', 'the log is not known here')
+  }
+}

@@ -1,6 +1,7 @@
 /** Sealed names of devices: one size, bound to the device, refused when changed. */
 import assert from 'node:assert/strict'
 import t from 'tap'
+import { CryptoError } from '../../src/crypto/crypto-error.ts'
 import { deriveKey } from '../../src/crypto/derive.ts'
 import {
   DEVICE_NAME_BYTES_MAX,
@@ -11,8 +12,11 @@ import {
 import { KeyTable } from '../../src/crypto/key-table.ts'
 import { encrypt } from '../../src/crypto/sodium.ts'
 import { filled, flipped, replaced, toHex } from '../support/bytes.ts'
+import { FUZZ_INPUTS, fuzzDecoder } from '../support/fuzz-decoder.ts'
 import { goldenVector } from '../support/golden-vector.ts'
 import { SeededRandom } from '../support/seeded-random.ts'
+
+const SEED = 20_261_130
 
 const keys = KeyTable.generate(new SeededRandom(1))
 const device = filled(32, 3)
@@ -41,19 +45,50 @@ t.test('openDeviceName() refuses changed bytes, another device, other versions',
   t.throws(() => open(Buffer.concat([sealed, filled(1, 0)])), { code: 'MALFORMED' })
 })
 
+const GENUINE = seal('laptop')
+const nameKey = deriveKey({ key: keys.get(1).key, purpose: 'device/name', context: device })
+
+/** Seals what need not be a name, as a member can. */
+function sealedOver(plain: Uint8Array): Uint8Array {
+  const forged = new Uint8Array(GENUINE)
+  const associated = Buffer.concat([Buffer.from('grove/name/1'), forged.subarray(0, 5), device])
+  const nonce = forged.subarray(5, 29)
+  encrypt({ plain, into: forged.subarray(29), associated, nonce, key: nameKey })
+  return forged
+}
+
 t.test('openDeviceName() refuses a genuine seal over what is no name', async t => {
-  const sealed = seal('laptop')
-  const associated = Buffer.concat([Buffer.from('grove/name/1'), sealed.subarray(0, 5), device])
-  const key = deriveKey({ key: keys.get(1).key, purpose: 'device/name', context: device })
   for (const [length, first] of [
     [0, 0x61],
     [64, 0x61],
     [1, 0xff]
   ] as const) {
     const plain = replaced(replaced(new Uint8Array(64), 0, length), 1, first)
-    const forged = new Uint8Array(sealed)
-    const nonce = forged.subarray(5, 29)
-    encrypt({ plain, into: forged.subarray(29), associated, nonce, key })
-    t.throws(() => open(forged), { code: 'MALFORMED' }, `length ${length}`)
+    t.throws(() => open(sealedOver(plain)), { code: 'MALFORMED' }, `length ${length}`)
   }
 })
+
+t.test(`openDeviceName() survives ${FUZZ_INPUTS} hostile inputs (seed ${SEED})`, async t => {
+  const random = new SeededRandom(SEED)
+  const isRefusal = (error: unknown): boolean => error instanceof CryptoError
+  const forged = await fuzzDecoder({
+    ...{ random, isRefusal, genuine: [GENUINE], opensKeys: true },
+    reencoded: bytes => (open(bytes) === 'laptop' ? GENUINE : new Uint8Array(0))
+  })
+  t.same(forged.failures, [])
+  const plain = replaced(new Uint8Array(64).fill(0x61), 0, 20)
+  const sealed = await fuzzDecoder({
+    ...{ random, isRefusal, genuine: [plain], opensKeys: true },
+    reencoded: bytes => {
+      const name = Buffer.from(open(sealedOver(sized(bytes))))
+      return name.length > 0 && name.length <= DEVICE_NAME_BYTES_MAX ? undefined : plain
+    }
+  })
+  t.same(sealed.failures, [])
+  t.ok(sealed.taken > FUZZ_INPUTS / 100, `${sealed.taken} were names`)
+})
+
+/** Bytes cut or filled up to the size that a sealed name has inside. */
+function sized(bytes: Uint8Array): Uint8Array {
+  return new Uint8Array(64).map((_, at) => bytes[at] ?? 0)
+}

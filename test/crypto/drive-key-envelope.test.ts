@@ -1,6 +1,7 @@
 /** Drive keys sealed to devices and to the recovery key. */
 import assert from 'node:assert/strict'
 import t from 'tap'
+import { CryptoError } from '../../src/crypto/crypto-error.ts'
 import { DeviceKeys } from '../../src/crypto/device-keys.ts'
 import {
   DRIVE_KEY_ENVELOPE_BYTES,
@@ -11,8 +12,11 @@ import {
 import { Identity } from '../../src/crypto/identity.ts'
 import { KeyTable } from '../../src/crypto/key-table.ts'
 import { filled, flipped, replaced, toHex } from '../support/bytes.ts'
+import { FUZZ_INPUTS, fuzzDecoder } from '../support/fuzz-decoder.ts'
 import { goldenVector } from '../support/golden-vector.ts'
 import { SeededRandom } from '../support/seeded-random.ts'
+
+const SEED = 20_261_130
 
 const row = KeyTable.generate(new SeededRandom(1)).get(1)
 const drive = filled(32, 0xd)
@@ -73,4 +77,19 @@ t.test('openDriveKey() refuses a key that is not the one committed to', async t 
   const lying = { ...row, key: filled(32, 5) }
   const envelope = sealDriveKey({ row: lying, drive, recipient, random: new SeededRandom(3) })
   t.throws(() => open(envelope), { code: 'WRONG_KEY' })
+})
+
+t.test(`envelopes survive ${FUZZ_INPUTS} hostile inputs (seed ${SEED})`, async t => {
+  const envelope = seal()
+  const { failures } = await fuzzDecoder({
+    random: new SeededRandom(SEED),
+    genuine: [envelope],
+    opensKeys: true,
+    reencoded: bytes => {
+      envelopeHeader(bytes)
+      return toHex(open(bytes).key) === toHex(row.key) ? envelope : new Uint8Array(0)
+    },
+    isRefusal: error => error instanceof CryptoError
+  })
+  t.same(failures, [])
 })

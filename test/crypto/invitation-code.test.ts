@@ -12,7 +12,7 @@ import { blake2b } from '../../src/crypto/sodium.ts'
 import { filled, toHex } from '../support/bytes.ts'
 import { SeededRandom } from '../support/seeded-random.ts'
 
-const FUZZ_INPUTS = Number(process.env['GROVE_FUZZ'] ?? 20_000)
+const FUZZ_INPUTS = Number(process.env['GROVE_FUZZ'] ?? 100_000)
 const SEED = Number(process.env['GROVE_SEED'] ?? 1)
 const ALPHABET = 'ybndrfg8ejkmcpqxot1uwisza345h769'
 

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import t from 'tap'
 import type { Test } from 'tap'
+import { CryptoError } from '../../src/crypto/crypto-error.ts'
 import { DeviceKeys } from '../../src/crypto/device-keys.ts'
 import {
   KEY_FILE_BYTES_MAX,
@@ -17,8 +18,15 @@ import type { KeyFileContent } from '../../src/crypto/key-file.ts'
 import { KeyTable } from '../../src/crypto/key-table.ts'
 import { blake2b } from '../../src/crypto/sodium.ts'
 import { filled, flipped, replaced, toHex } from '../support/bytes.ts'
+import { collectGarbage } from '../support/collect-garbage.ts'
+import { FUZZ_INPUTS } from '../support/fuzz-decoder.ts'
 import { goldenVector } from '../support/golden-vector.ts'
+import { hostileBytes } from '../support/hostile-bytes.ts'
 import { SeededRandom } from '../support/seeded-random.ts'
+
+const SEED = 20_261_130
+/** How many files are tried before what they held is given back. */
+const COLLECT_EVERY = 5000
 
 const passphrase = Buffer.from('correct horse')
 /** Cheap, so that the tests are; what is real is the same code. */
@@ -159,4 +167,23 @@ t.test('by default a passphrase costs what libsodium calls moderate', async t =>
   t.equal(view.getUint32(12, true), PASSPHRASE_OPERATIONS)
   t.equal(view.getUint32(16, true) * 1024, PASSPHRASE_MEMORY_BYTES)
   sameContent(t, await decodeKeyFile(bytes, { passphrase }))
+})
+
+t.test(`decodeKeyFile() survives ${FUZZ_INPUTS} hostile files (seed ${SEED})`, async t => {
+  const random = new SeededRandom(SEED)
+  const [open, sealed] = [await encode(), await encodeSealed()]
+  let decoded = 0
+  for (let count = 0; count < FUZZ_INPUTS; count++) {
+    if (count % COLLECT_EVERY === 0) await collectGarbage()
+    const changed = hostileBytes(random, count % 400 === 0 ? [sealed] : [open])
+    const bytes = count % 20 === 0 && changed.length > 32 ? rehashed(changed) : changed
+    try {
+      const { keys, statements } = await decodeKeyFile(bytes, { passphrase })
+      decoded++
+      if (keys.size === 0 || statements.length > bytes.length) t.fail(toHex(bytes))
+    } catch (error) {
+      if (!(error instanceof CryptoError)) t.fail(`${String(error)}: ${toHex(bytes)}`)
+    }
+  }
+  t.ok(decoded > FUZZ_INPUTS / 200, `${decoded} were read`)
 })

@@ -18,9 +18,12 @@ import {
   signStatement
 } from '../../src/crypto/statement.ts'
 import { filled, flipped, replaced, toHex } from '../support/bytes.ts'
+import { FUZZ_INPUTS } from '../support/fuzz-decoder.ts'
+import { fuzzStatement } from '../support/fuzz-statement.ts'
 import { goldenVector } from '../support/golden-vector.ts'
 import { SeededRandom } from '../support/seeded-random.ts'
 
+const SEED = 20_261_130
 const TIME_MS = 1_790_000_000_000
 /** Where the rights lie in the body: after the identity and three keys. */
 const RIGHTS_OFFSET = 4 * 32
@@ -133,6 +136,19 @@ t.test('openMemberStatement() refuses unknown rights, domains and bodies', async
   const nameAt = RIGHTS_OFFSET + 4 + 16 + 32 + 4
   const name = resigned({ body: replaced(body, nameAt, 1) })
   t.throws(() => openMemberStatement(name), { code: 'MALFORMED' }, 'a sealed name of 1 byte')
+})
+
+t.test(`openMemberStatement() survives ${FUZZ_INPUTS} hostile inputs (seed ${SEED})`, async t => {
+  const { identity, content } = await attestation()
+  const { opened, failures } = fuzzStatement({
+    random: new SeededRandom(SEED),
+    inputs: FUZZ_INPUTS,
+    genuine: signMemberStatement(content, identity.signing),
+    keyPair: identity.signing,
+    reopened: bytes => signMemberStatement(openMemberStatement(bytes), identity.signing)
+  })
+  t.same(failures, [])
+  t.ok(opened > FUZZ_INPUTS / 100, `${opened} changed bodies were opened`)
 })
 
 t.test('signMemberStatement() keeps the limits', async t => {

@@ -17,7 +17,7 @@ import { goldenVector } from '../support/golden-vector.ts'
 import { hostileBytes } from '../support/hostile-bytes.ts'
 import { SeededRandom } from '../support/seeded-random.ts'
 
-const FUZZ_INPUTS = Number(process.env['GROVE_FUZZ'] ?? 20_000)
+const FUZZ_INPUTS = Number(process.env['GROVE_FUZZ'] ?? 100_000)
 const SEED = Number(process.env['GROVE_SEED'] ?? 1)
 
 const inviter = DeviceKeys.generate(new SeededRandom(1)).signing

@@ -21,7 +21,7 @@ import { filled, flipped, replaced, toHex } from '../support/bytes.ts'
 import { goldenVector } from '../support/golden-vector.ts'
 import { SeededRandom } from '../support/seeded-random.ts'
 
-const FUZZ_INPUTS = 30_000
+const FUZZ_INPUTS = Number(process.env['GROVE_FUZZ'] ?? 100_000)
 const keyPair = signingKeyPair(filled(32, 1))
 const content: StatementContent = {
   domain: 'member/attest',

@@ -18,9 +18,12 @@ import {
   type AnnouncedEpoch
 } from '../../src/replication/log-announcement.ts'
 import { filled } from '../support/bytes.ts'
+import { fuzzStatement } from '../support/fuzz-statement.ts'
 import { SeededRandom } from '../support/seeded-random.ts'
 
-const FUZZ_COUNT = Number(process.env['GROVE_FUZZ'] ?? 10_000)
+const FUZZ_COUNT = Number(process.env['GROVE_FUZZ'] ?? 100_000)
+
+const SEED = 20_261_130
 
 const random = new SeededRandom(5)
 const drive = filled(32, 1)
@@ -91,6 +94,18 @@ t.test('another public key under the statements of a device gives another log', 
   body.fill(7, 32, 64)
   const opened = openAnnouncement(signed(device, { body }), drive)
   t.not(opened.operationLog.key, openAnnouncement(genuine, drive).operationLog.key)
+})
+
+t.test(`${String(FUZZ_COUNT)} hostile bodies that a member signs (seed ${SEED})`, async t => {
+  const { failures, opened } = fuzzStatement({
+    random: new SeededRandom(SEED),
+    inputs: FUZZ_COUNT,
+    genuine,
+    keyPair: device.signing,
+    reopened: bytes => openAnnouncement(bytes, drive).bytes
+  })
+  t.same(failures, [])
+  t.ok(opened > 0, `${String(opened)} changed bodies were opened`)
 })
 
 t.test(`${String(FUZZ_COUNT)} changed announcements: none is opened`, async t => {

@@ -1,6 +1,4 @@
 /** What a newcomer believes of a hostile inviter that has a genuine code: nothing but the truth. */
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import t from 'tap'
 import { systemRandom } from '../../bin/system-random.ts'
 import { CryptoError } from '../../src/crypto/crypto-error.ts'
@@ -14,6 +12,7 @@ import { invitationName, signPairingRequest } from '../../src/crypto/pairing-req
 import { blake2bOfParts, type KeyPair } from '../../src/crypto/sodium.ts'
 import { openReceivedDrive } from '../../src/replication/open-received-drive.ts'
 import { filled, flipped, toHex } from '../support/bytes.ts'
+import { collectGarbage } from '../support/collect-garbage.ts'
 import { hostileBytes } from '../support/hostile-bytes.ts'
 import { deviceOf, makePerson, state } from '../support/member-device.ts'
 import { SeededRandom } from '../support/seeded-random.ts'
@@ -218,7 +217,6 @@ t.test(`${FUZZ_INPUTS} lies of hostile bytes make no harm (seed ${SEED})`, async
     content: { envelopesHash: blake2bOfParts([envelope]) }
   })
   for (let count = 0; count < FUZZ_INPUTS; count++) {
-    // Keys in locked memory are given back by the garbage collector, which does not see them.
     if (count % 500 === 0) await collectGarbage()
     const hostile = (genuine: Uint8Array) =>
       random.integer(3) === 0 ? hostileBytes(random, [genuine]) : genuine
@@ -240,10 +238,3 @@ t.test(`${FUZZ_INPUTS} lies of hostile bytes make no harm (seed ${SEED})`, async
     }
   }
 })
-
-async function collectGarbage(): Promise<void> {
-  setFlagsFromString('--expose-gc')
-  const collect = runInNewContext('gc') as () => void
-  collect()
-  await new Promise(resolve => setImmediate(resolve))
-}

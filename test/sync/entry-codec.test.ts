@@ -21,7 +21,7 @@ import { SyncError } from '../../src/sync/sync-error.ts'
 import { arbitraryEntry, LOGS, PLACE } from '../support/arbitrary-operation.ts'
 import { SeededRandom } from '../support/seeded-random.ts'
 
-const FUZZ_RUNS = Number(process.env['GROVE_FUZZ'] ?? 20_000)
+const FUZZ_RUNS = Number(process.env['GROVE_FUZZ'] ?? 100_000)
 
 interface Golden {
   readonly accepted: readonly {

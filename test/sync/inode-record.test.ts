@@ -10,7 +10,9 @@ import {
 } from '../../src/sync/inode-record.ts'
 import { LogNumbers } from '../../src/sync/log-numbers.ts'
 import { SyncError } from '../../src/sync/sync-error.ts'
+import { FUZZ_INPUTS, fuzzDecoder } from '../support/fuzz-decoder.ts'
 import { arbitraryId, arbitraryName, arbitraryTime, LOGS } from '../support/arbitrary-operation.ts'
+import { SeededRandom } from '../support/seeded-random.ts'
 
 const logs = new LogNumbers()
 for (const log of LOGS) logs.add(log)
@@ -82,9 +84,27 @@ t.test('a decoded inode does not keep the bytes it was read from', async t => {
   t.strictSame(decoded.target, Uint8Array.of(1, 2, 3))
 })
 
+function isRefusal(error: unknown): boolean {
+  return error instanceof SyncError && (error.code === 'DAMAGED' || error.code === 'MALFORMED')
+}
+
+t.test(`decodeInode() survives ${FUZZ_INPUTS} hostile rows`, async t => {
+  const records = fc.sample(arbitraryRecord, { numRuns: 200, seed: 7 })
+  const { taken, failures } = await fuzzDecoder({
+    random: new SeededRandom(7),
+    genuine: records.map(record => encodeInode(record, logs).slice()),
+    reencoded: bytes => {
+      const record = decodeInode(new Uint8Array(bytes), logs)
+      assert.deepEqual(decodeInode(encodeInode(record, logs).slice(), logs), record)
+      return undefined
+    },
+    isRefusal
+  })
+  t.same(failures, [])
+  t.ok(taken > FUZZ_INPUTS / 100, `${taken} were read`)
+})
+
 t.test('bytes that are no inode are refused as damage', async () => {
-  const isRefusal = (error: unknown): boolean =>
-    error instanceof SyncError && (error.code === 'DAMAGED' || error.code === 'MALFORMED')
   for (const record of fc.sample(arbitraryRecord, { numRuns: 10, seed: 5 })) {
     const row = encodeInode(record, logs)
     for (let end = 0; end < row.length; end++) {

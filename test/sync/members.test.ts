@@ -16,7 +16,7 @@ import { deviceOf, makePerson, state, type Person } from '../support/member-devi
 import { SeededRandom } from '../support/seeded-random.ts'
 
 /** How many hostile statements are tried; `GROVE_FUZZ` sets another number. */
-const FUZZ_INPUTS = Number(process.env['GROVE_FUZZ'] ?? 20_000)
+const FUZZ_INPUTS = Number(process.env['GROVE_FUZZ'] ?? 100_000)
 const SEED = Number(process.env['GROVE_SEED'] ?? 1)
 
 const [desk, laptop, phone] = [deviceOf(1), deviceOf(2), deviceOf(3)]

@@ -7,6 +7,8 @@ import { LogNumbers } from '../../src/sync/log-numbers.ts'
 import { CLAIM_RANKS, decodeNameRow, encodeNameRow } from '../../src/sync/name-row.ts'
 import { SyncError } from '../../src/sync/sync-error.ts'
 import { arbitraryId, arbitraryName, LOGS } from '../support/arbitrary-operation.ts'
+import { FUZZ_INPUTS, fuzzDecoder } from '../support/fuzz-decoder.ts'
+import { SeededRandom } from '../support/seeded-random.ts'
 
 const logs = new LogNumbers()
 for (const log of LOGS) logs.add(log)
@@ -27,9 +29,23 @@ t.test('a row comes back from its bytes', async () => {
   )
 })
 
+function isRefusal(error: unknown): boolean {
+  return error instanceof SyncError && (error.code === 'DAMAGED' || error.code === 'MALFORMED')
+}
+
+t.test(`decodeNameRow() survives ${FUZZ_INPUTS} hostile rows`, async t => {
+  const rows = fc.sample(arbitraryRow, { numRuns: 200, seed: 7 })
+  const { taken, failures } = await fuzzDecoder({
+    random: new SeededRandom(7),
+    genuine: rows.map(row => encodeNameRow(row, logs).slice()),
+    reencoded: bytes => encodeNameRow(decodeNameRow(bytes, logs), logs),
+    isRefusal
+  })
+  t.same(failures, [])
+  t.ok(taken > FUZZ_INPUTS / 100, `${taken} were read`)
+})
+
 t.test('bytes that are no row are refused as damage', async () => {
-  const isRefusal = (error: unknown): boolean =>
-    error instanceof SyncError && (error.code === 'DAMAGED' || error.code === 'MALFORMED')
   for (const row of fc.sample(arbitraryRow, { numRuns: 10, seed: 5 })) {
     const bytes = encodeNameRow(row, logs)
     for (let end = 0; end < bytes.length; end++) {

@@ -13,7 +13,10 @@ import {
   XATTR_BYTES_MAX
 } from '../../src/sync/operation-codec.ts'
 import type { Operation } from '../../src/sync/operation.ts'
+import { SyncError } from '../../src/sync/sync-error.ts'
 import { arbitraryOperation, PLACE } from '../support/arbitrary-operation.ts'
+import { FUZZ_INPUTS, fuzzDecoder } from '../support/fuzz-decoder.ts'
+import { SeededRandom } from '../support/seeded-random.ts'
 
 const MALFORMED = { name: 'SyncError', code: 'MALFORMED' }
 const TIME = '00'.repeat(12)
@@ -37,6 +40,32 @@ t.test('every operation comes back, of every type', async t => {
     { numRuns: 1000 }
   )
   t.same([...seen].sort(), Object.keys(OPERATION_TYPE_NUMBERS).sort())
+})
+
+t.test(`readOperation() survives ${FUZZ_INPUTS} hostile bodies of every type`, async t => {
+  const table = new LogTable(PLACE.log)
+  const bodyOf = (operation: Operation): Uint8Array => {
+    const writer = new ByteWriter()
+    writeOperation(writer, operation, placeOf(table))
+    return writer.view().slice()
+  }
+  // The type goes before the body, so that it is changed as well.
+  const genuine = fc.sample(arbitraryOperation, { numRuns: 400, seed: 8 }).map(operation => {
+    return Buffer.concat([Uint8Array.of(OPERATION_TYPE_NUMBERS[operation.type]), bodyOf(operation)])
+  })
+  const { taken, failures } = await fuzzDecoder({
+    random: new SeededRandom(8),
+    genuine,
+    reencoded: bytes => {
+      const [type = 0] = bytes
+      const body = bodyOf(readOperation(type, bytes.slice(1), placeOf(table)))
+      return Buffer.concat([Uint8Array.of(type), body])
+    },
+    isRefusal: error =>
+      error instanceof SyncError && (error.code === 'MALFORMED' || error.code === 'NEWER_FORMAT')
+  })
+  t.same(failures, [])
+  t.ok(taken > FUZZ_INPUTS / 100, `${taken} were read`)
 })
 
 t.test('type numbers are distinct, and the reserved ones are free', async t => {

@@ -17,6 +17,7 @@ import {
 } from '../../src/sync/region.ts'
 import { SyncError } from '../../src/sync/sync-error.ts'
 import { filled } from '../support/bytes.ts'
+import { FUZZ_INPUTS, fuzzDecoder } from '../support/fuzz-decoder.ts'
 import { SeededRandom } from '../support/seeded-random.ts'
 
 const BYTES = 120
@@ -178,4 +179,21 @@ t.test('bytes that are no row are refused as damage, whatever they are', async (
       }
     })
   )
+})
+
+t.test(`decodeRuns() survives ${FUZZ_INPUTS} hostile rows`, async t => {
+  const random = new SeededRandom(9)
+  const rows = Array.from({ length: 100 }, () =>
+    encodeRuns(
+      Array.from({ length: random.integer(4) }, (_, at) => randomRun(random, 10 * at, 10))
+    ).slice()
+  )
+  const { taken, failures } = await fuzzDecoder({
+    ...{ random, genuine: rows },
+    reencoded: bytes => encodeRuns(decodeRuns(bytes)),
+    isRefusal: error =>
+      error instanceof SyncError && (error.code === 'DAMAGED' || error.code === 'MALFORMED')
+  })
+  t.same(failures, [])
+  t.ok(taken > FUZZ_INPUTS / 100, `${taken} were read`)
 })

@@ -95,6 +95,17 @@ t.test('much is done in turns, in which the tree may change', async t => {
   t.equal(asked.length, files + 1)
   t.equal(pauses(), 3)
   state.onPause = () => {
+    drive.vfs.setxattr(session.ino('d'), XATTR_REDUNDANCY, bytesOf('9/9'), 'set')
+    state.onPause = () => undefined
+  }
+  asked.length = 0
+  await report.statusOf(session.ino('d'))
+  t.strictSame(
+    asked.map(({ redundancy }) => redundancy.copies),
+    asked.map((_, at) => (at < PARTS_PER_TICK ? 2 : 9)),
+    'what changes meanwhile counts from then on'
+  )
+  state.onPause = () => {
     for (const name of session.names('d')) drive.vfs.unlink(session.place(`d/${name}`))
     state.onPause = () => undefined
   }

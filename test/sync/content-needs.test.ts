@@ -286,6 +286,20 @@ t.test('a scan gives way between steps of bounded size', async t => {
   t.ok(pauses >= least, `${pauses} pauses, at least ${least}`)
 })
 
+t.test('an open file that lost its name needs nothing', async t => {
+  const drive = await MemoryDrive.create()
+  const session = new VfsSession(drive.vfs)
+  const handle = session.create('f', O_RDWR)
+  await session.write(handle, patternBytes(200_000), 0)
+  await drive.vfs.syncfs()
+  t.equal(linesOf(await drive.replica.scanNeeds(noPause)).length, 2)
+  drive.vfs.unlink(session.place('f'))
+  t.strictSame(await drive.replica.scanNeeds(noPause), [])
+  t.strictSame([...drive.replica.files()], [])
+  await session.close(handle)
+  await drive.close()
+})
+
 t.test('a scan bears what happens in its pauses, and finds what stays', async t => {
   const drive = await MemoryDrive.create()
   const session = new VfsSession(drive.vfs)

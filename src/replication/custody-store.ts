@@ -7,7 +7,7 @@
  * | table | key | value |
  * |---|---|---|
  * | `r` | keeper, log, window | sequence, bytes, since, proven, bitmaps, the signed receipt |
- * | `k` | keeper | its standing, its machine tag, how far the sweep of audits has come |
+ * | `k` | keeper | its standing, its machine tag, how far its receipts and the sweep of audits are known |
  * | `x` | keeper, log, window | since when, bitmap, the signed release |
  *
  * Each value begins with a hash of key and value, so that a damaged row is noticed. It is dropped
@@ -56,6 +56,8 @@ export interface KeeperRecord {
   readonly standing: StandingRecord
   /** The machine that it says it runs on, hexadecimal; empty when it never said. */
   readonly machineTag: string
+  /** All its receipts up to this one are known. */
+  readonly synced: number
   /** Where the sweep is. */
   readonly sweep: SweepPosition
 }
@@ -161,7 +163,7 @@ export class CustodyStore {
   }
 
   /** Remembers what a keeper's copies are worth. */
-  putKeeper(keeper: KeeperId, { standing, machineTag, sweep }: KeeperRecord): void {
+  putKeeper(keeper: KeeperId, { standing, machineTag, synced, sweep }: KeeperRecord): void {
     const writer = newRow()
     writer.i64(Math.round(standing.seenMs))
     writer.i64(Math.round(standing.lookedMs))
@@ -170,6 +172,7 @@ export class CustodyStore {
     writer.i64(Math.round(standing.failures * FRACTIONS))
     writer.i64(standing.provenMs)
     writer.i64(standing.failedMs)
+    writer.i64(synced)
     writer.i64(sweep.startedMs)
     writer.i64(sweep.asked)
     for (const text of [sweep.next, machineTag]) {
@@ -273,10 +276,12 @@ function readKeeper(reader: ByteReader): KeeperRecord {
     provenMs: reader.i64(),
     failedMs: reader.i64()
   }
+  const synced = reader.i64()
   const startedMs = reader.i64()
   const asked = reader.i64()
   const next = reader.latin1(reader.u8())
-  return { standing, sweep: { startedMs, asked, next }, machineTag: reader.latin1(reader.u8()) }
+  const machineTag = reader.latin1(reader.u8())
+  return { standing, machineTag, synced, sweep: { startedMs, asked, next } }
 }
 
 function readRelease(place: KeptWindow, reader: ByteReader): ReleaseRecord {

@@ -100,8 +100,10 @@ export function choosePlaces(
     .filter(({ freeBytes }) => freeBytes >= Math.max(1, blocks.bytes))
     .map(candidate => ({ candidate, score: scoreOf(candidate, blocks) }))
   const choices: Choice[] = []
+  let newSites = 0
   while (choices.length < blocks.missing) {
-    const mustBeNewSite = blocks.missing - choices.length <= blocks.missingSites
+    const sitesLeft = blocks.missingSites - newSites
+    const mustBeNewSite = sitesLeft > 0 && blocks.missing - choices.length <= sitesLeft
     const best = scored
       .filter(({ candidate: { machine } }) => !machines.has(machine))
       .map(({ candidate, score }) => ({
@@ -114,6 +116,7 @@ export function choosePlaces(
       .reduce<Choice | undefined>((first, one) => (isBetter(one, first) ? one : first), undefined)
     if (best === undefined) break
     choices.push(best)
+    if (best.isNewSite) newSites++
     machines.add(best.candidate.machine)
     sites.add(best.candidate.site)
     persons.add(best.candidate.person)
@@ -147,22 +150,15 @@ export function stripesOf(
   return stripes
 }
 
-/**
- * Which of several computers acts for a place; the same for everyone who knows the same ones.
- *
- * @param names - at least one
- */
-export function actorOf(
-  names: readonly string[],
+/** Computers in an order that follows from a place; the same for everyone who knows the same. */
+export function rankedFor<Name extends string>(
+  names: readonly Name[],
   place: { readonly log: LogKey; readonly window: number }
-): string | undefined {
-  let best: { readonly name: string; readonly draw: number } | undefined
-  for (const name of names) {
-    const draw = drawOf(name, place.log, place.window)
-    if (best === undefined || draw > best.draw || (draw === best.draw && name < best.name))
-      best = { name, draw }
-  }
-  return best?.name
+): readonly Name[] {
+  return names
+    .map(name => ({ name, draw: drawOf(name, place.log, place.window) }))
+    .toSorted((left, right) => right.draw - left.draw || (left.name < right.name ? -1 : 1))
+    .map(({ name }) => name)
 }
 
 function isBetter(left: Choice, right: Choice | undefined): boolean {

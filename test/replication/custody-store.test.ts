@@ -26,6 +26,7 @@ const row: LedgerRow = {
 const keeper: KeeperRecord = {
   standing: { ...newStanding(1_790_000_000_000), presence: 0.25, failures: 1.5, failedMs: 3 },
   machineTag: 'cd'.repeat(16),
+  synced: 12,
   sweep: { startedMs: 5, asked: 6, next: `${LOG}/7/8` }
 }
 const release = {

@@ -4,8 +4,8 @@ import { CustodyLedger, validBlocks } from '../../src/replication/custody-ledger
 import {
   HOLD_BLOCKS_MAX,
   SHARE_MAX_DEFAULT,
-  actorOf,
   choosePlaces,
+  rankedFor,
   scoreOf,
   stripesOf
 } from '../../src/replication/placement.ts'
@@ -39,6 +39,8 @@ function chosen(
   const input = { candidates, taken, shareMax: SHARE_MAX_DEFAULT }
   return choosePlaces(placed, input).map(choice => choice.candidate.id)
 }
+const actorOf = (names: readonly string[], place: Parameters<typeof rankedFor>[1]) =>
+  rankedFor(names, place)[0]
 const some = ['a', 'b', 'c', 'd'].map(id => candidate(id))
 
 t.test('everyone with the same view chooses alike, in whatever order', async t => {
@@ -121,6 +123,16 @@ t.test('other people and sites come before the draw', async t => {
   t.equal(chosen(homely, blocks({ missing: 2, missingSites: 1 }), atHome).length, 1)
 })
 
+t.test('a site that is new counts as soon as somebody on it was chosen', async t => {
+  const unnamed = some.map(one => ({ ...one, site: '' }))
+  t.equal(chosen(unnamed, blocks({ missing: 3, missingSites: 1 })).length, 3)
+  t.equal(
+    chosen(unnamed, blocks({ missing: 3, missingSites: 2 })).length,
+    2,
+    'one waits for a site'
+  )
+})
+
 t.test('nobody gets more than its share while others have room', async t => {
   const candidates = [
     candidate('laden', { share: 0.6, freeBytes: 2 ** 50 }),
@@ -146,7 +158,7 @@ t.test('stripesOf() cuts a window into pieces for one hold each', async t => {
   t.same(stripesOf(5, emptyBitmap()), [])
 })
 
-t.test('actorOf() picks one of the devices for each window', async t => {
+t.test('rankedFor() puts one of the devices first for each window', async t => {
   const counts: Record<string, number> = {}
   for (let window = 0; window < 3000; window++) {
     const actor = actorOf(['p', 'q', 'r'], { log: LOG, window }) ?? ''

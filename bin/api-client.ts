@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { request as httpRequest, type IncomingMessage } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import { createInterface } from 'node:readline'
 import {
   ERROR_TRAILER,
@@ -38,16 +38,18 @@ import type {
   RedundancyAnswer,
   RedundancyRequest
 } from './custody-api.ts'
-import type { ApiError } from './api-error.ts'
 import { GroveError } from './grove-error.ts'
 import type { Home } from './home.ts'
 import { HomeLock } from './home-lock.ts'
 import type { Settings } from './settings.ts'
-
-/** How long the daemon may be silent while it works on a request, in milliseconds. */
-export const SILENCE_MS_MAX = 60_000
-/** The longest answer that is read, in bytes. */
-export const ANSWER_BYTES_MAX = 4 * 1024 * 1024
+import {
+  askForJson,
+  noAnswer,
+  readAnswer,
+  refusal,
+  sendRequest,
+  type SocketRequest
+} from './socket-request.ts'
 
 /** A daemon that can be asked. */
 export class ApiClient {
@@ -212,61 +214,12 @@ export class ApiClient {
     throw new GroveError('NO_ANSWER', 'the daemon ended before it was done; see its log')
   }
 
-  async #ask(method: string, path: string, body?: object): Promise<unknown> {
-    const response = await this.#send({ method, path, ...(body && { body }) })
-    const answer = await readAnswer(response)
-    if (response.statusCode !== 200) throw refusal(answer)
-    return answer
+  #ask(method: string, path: string, body?: object): Promise<unknown> {
+    const [socket, signal] = [this.#socket, this.#signal]
+    return askForJson({ socket, signal, method, path, ...(body && { body }) })
   }
 
-  #send(options: {
-    readonly method: string
-    readonly path: string
-    readonly body?: object
-  }): Promise<IncomingMessage> {
-    const { method, path, body } = options
-    const [socketPath, signal] = [this.#socket, this.#signal]
-    return new Promise((resolve, reject) => {
-      const request = httpRequest({ socketPath, method, path, signal, agent: false }, resolve)
-      request.setTimeout(SILENCE_MS_MAX, () => request.destroy(new Error('silence')))
-      request.once('error', error => reject(connectionError(error)))
-      request.end(body === undefined ? undefined : JSON.stringify(body))
-    })
+  #send(options: Omit<SocketRequest, 'socket' | 'signal'>): Promise<IncomingMessage> {
+    return sendRequest({ ...options, socket: this.#socket, signal: this.#signal })
   }
-}
-
-async function readAnswer(response: IncomingMessage): Promise<unknown> {
-  const chunks: Buffer[] = []
-  let size = 0
-  try {
-    for await (const chunk of response as AsyncIterable<Buffer>) {
-      size += chunk.length
-      if (size > ANSWER_BYTES_MAX) throw new RangeError('the answer is too long')
-      chunks.push(chunk)
-    }
-    return JSON.parse(Buffer.concat(chunks).toString('utf8')) as unknown
-  } catch (error) {
-    throw noAnswer(error)
-  }
-}
-
-function refusal(answer: unknown): GroveError {
-  const error = (answer as Partial<ApiError>).error
-  return new GroveError(error?.code ?? 'FAILED', error?.message ?? 'the daemon refused')
-}
-
-function connectionError(error: Error): GroveError {
-  if (error.name === 'AbortError') return new GroveError('FAILED', 'interrupted', { cause: error })
-  const code = 'code' in error ? error.code : undefined
-  if (code === 'ENOENT' || code === 'ECONNREFUSED')
-    return new GroveError('NOT_RUNNING', 'no daemon is running for this home', { cause: error })
-  return noAnswer(error)
-}
-
-function noAnswer(cause: unknown): GroveError {
-  return new GroveError(
-    'NO_ANSWER',
-    'the daemon of this home does not answer; see daemon.log in the home, or end the process',
-    { cause }
-  )
 }

@@ -3,10 +3,8 @@
  *
  * @module
  */
-import { chmod, unlink } from 'node:fs/promises'
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import { ERROR_TRAILER, REQUEST_BYTES_MAX } from './api.ts'
-import { FILE_MODE } from './atomic-file.ts'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { ERROR_TRAILER } from './api.ts'
 import type {
   CatRequest,
   ConflictsAnswer,
@@ -41,11 +39,8 @@ import {
 import type { HolderRemoveLine } from './custody-api.ts'
 import { custodyLines, dispatchCustody, type CustodyHandler } from './custody-routes.ts'
 import { explainError } from './explain-error.ts'
-import type { ApiError } from './api-error.ts'
 import { GroveError } from './grove-error.ts'
-
-/** How long a client may take to send its request, in milliseconds. */
-export const REQUEST_MS_MAX = 10_000
+import { PrivateSocket, readBody, refuse, sendJson } from './private-socket.ts'
 
 /** What stands behind the socket; each method answers one request. */
 export interface ApiHandler extends CustodyHandler {
@@ -79,39 +74,22 @@ export interface ApiHandler extends CustodyHandler {
 
 /** A socket that answers. */
 export class ApiServer {
-  readonly #server: Server
-  readonly #path: string
+  readonly #socket: PrivateSocket
 
-  private constructor(server: Server, path: string) {
-    this.#server = server
-    this.#path = path
+  private constructor(socket: PrivateSocket) {
+    this.#socket = socket
   }
 
-  /**
-   * Listens. A socket that is left over at the path is removed, so the caller must hold the
-   * home's lock.
-   */
+  /** Listens; see {@link PrivateSocket.listen}. */
   static async listen(path: string, handler: ApiHandler): Promise<ApiServer> {
-    await unlink(path).catch(() => undefined)
-    const server = createServer({ requestTimeout: REQUEST_MS_MAX }, (request, response) => {
-      answer(handler, request, response).catch(() => response.destroy())
-    })
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject)
-      server.listen(path, resolve)
-    })
-    await chmod(path, FILE_MODE)
-    return new ApiServer(server, path)
+    const listener = (request: IncomingMessage, response: ServerResponse): Promise<void> =>
+      answer(handler, request, response)
+    return new ApiServer(await PrivateSocket.listen(path, listener))
   }
 
-  /** Removes the socket, lets answers under way finish for `graceMs`, then ends. */
+  /** Ends; see {@link PrivateSocket.close}. */
   async close(graceMs: number): Promise<void> {
-    await unlink(this.#path).catch(() => undefined)
-    const closed = new Promise<void>(resolve => this.#server.close(() => resolve()))
-    this.#server.closeIdleConnections()
-    const timer = setTimeout(() => this.#server.closeAllConnections(), graceMs)
-    await closed
-    clearTimeout(timer)
+    await this.#socket.close(graceMs)
   }
 }
 
@@ -126,9 +104,7 @@ async function answer(
     const route = `${request.method ?? ''} ${request.url ?? ''}`
     await answerRoute(handler, { route, body, response })
   } catch (error) {
-    if (response.headersSent) throw error
-    const { status, body } = refusal(error)
-    sendJson(response, { status, body })
+    refuse(response, error)
   }
 }
 
@@ -251,28 +227,4 @@ async function send(
     response.on('drain', ready)
     gone.addEventListener('abort', ready)
   })
-}
-
-async function readBody(request: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = []
-  let size = 0
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    size += chunk.length
-    if (size > REQUEST_BYTES_MAX) throw new GroveError('USAGE', 'the request is too large')
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks).toString('utf8')
-}
-
-function refusal(error: unknown): { readonly status: number; readonly body: ApiError } {
-  const { code, message } = explainError(error)
-  return { status: code === 'USAGE' ? 400 : 500, body: { error: { code, message } } }
-}
-
-function sendJson(
-  response: ServerResponse,
-  answered: { readonly status: number; readonly body: object }
-): void {
-  response.writeHead(answered.status, { 'content-type': 'application/json' })
-  response.end(JSON.stringify(answered.body))
 }

@@ -51,6 +51,8 @@ export interface CommandOption {
   readonly choices?: readonly string[]
   /** Not shown in help. */
   readonly hidden?: boolean
+  /** May be given several times: its values come as one, each on a line. */
+  readonly repeats?: boolean
 }
 
 /** One `grove` command. */

@@ -102,10 +102,15 @@ function lockedError(holder: LockHolder | undefined): GroveError {
   if (holder === undefined)
     return new GroveError('LOCKED', 'another process is working on this home; wait until it ends')
   const { pid, command } = holder
-  const remedy =
-    command === 'mount' ? 'run `grove stop` first' : `wait until \`grove ${command}\` ends`
+  const remedy = REMEDIES[command] ?? `wait until \`grove ${command}\` ends`
   return new GroveError(
     'LOCKED',
     `this home is already in use by process ${pid} (grove ${command}); ${remedy}`
   )
+}
+
+/** What ends a process that does not end by itself. */
+const REMEDIES: Readonly<Record<string, string>> = {
+  mount: 'run `grove stop` first',
+  host: 'run `grove host stop` first'
 }

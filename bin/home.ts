@@ -57,14 +57,7 @@ export class Home {
    *   would then need in order to serve it
    */
   static async locate(environment: Environment): Promise<Home> {
-    const asked = askedDirectory(environment)
-    const { path, insideMount } = await resolveOutsideMounts(asked)
-    if (insideMount !== undefined)
-      throw new GroveError(
-        'HOME_IN_MOUNT',
-        `the home ${asked} lies inside the drive mounted at ${insideMount}; set GROVE_HOME to a folder outside of it`
-      )
-    return new Home(path)
+    return new Home(await locateHome(environment, 'grove'))
   }
 
   /** The key file. */
@@ -241,6 +234,11 @@ export class Home {
 
   async #checkFormat(): Promise<void> {
     const text = await readFile(this.#formatFile, 'latin1').catch(() => '')
+    if (text.startsWith('grove holder '))
+      throw new GroveError(
+        'FAILED',
+        `${this.directory} is the home of a holder (grove host) and has no drive; set GROVE_HOME to another folder`
+      )
     const version = Number(/^grove home (\d{1,9})\n/.exec(text)?.[1] ?? Number.NaN)
     if (version > HOME_VERSION)
       throw new GroveError(
@@ -266,13 +264,29 @@ export class Home {
   }
 }
 
-function askedDirectory(environment: Environment): string {
+/**
+ * Finds where a home is or would be: `GROVE_HOME`, else a folder of this name in the XDG data
+ * folder.
+ *
+ * @throws {GroveError} `HOME_IN_MOUNT` when it lies inside a mounted drive
+ */
+export async function locateHome(environment: Environment, name: string): Promise<string> {
+  const asked = askedDirectory(environment, name)
+  const { path, insideMount } = await resolveOutsideMounts(asked)
+  if (insideMount === undefined) return path
+  throw new GroveError(
+    'HOME_IN_MOUNT',
+    `the home ${asked} lies inside the drive mounted at ${insideMount}; set GROVE_HOME to a folder outside of it`
+  )
+}
+
+function askedDirectory(environment: Environment, name: string): string {
   const home = environment['GROVE_HOME']
   if (home !== undefined && home !== '') return home
   const data = environment['XDG_DATA_HOME']
   // The XDG specification says that a relative path is to be ignored.
-  if (data !== undefined && isAbsolute(data)) return join(data, 'grove')
-  return join(environment['HOME'] ?? homedir(), '.local', 'share', 'grove')
+  if (data !== undefined && isAbsolute(data)) return join(data, name)
+  return join(environment['HOME'] ?? homedir(), '.local', 'share', name)
 }
 
 function errorCode(error: unknown): string | undefined {

@@ -10,7 +10,7 @@ import { lstat, mkdir } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { GroveError } from './grove-error.ts'
-import { DIRECTORY_MODE, type Environment, type Home } from './home.ts'
+import { DIRECTORY_MODE, type Environment } from './home.ts'
 
 /** The longest path of a Unix socket, in bytes (sun_path holds 108 with its end mark). */
 export const SOCKET_PATH_BYTES_MAX = 107
@@ -20,7 +20,10 @@ export const SOCKET_PATH_BYTES_MAX = 107
  *
  * @throws {GroveError} `FAILED` when the folder of short name belongs to somebody else
  */
-export async function chooseSocketPath(home: Home, environment: Environment): Promise<string> {
+export async function chooseSocketPath(
+  home: { readonly directory: string },
+  environment: Environment
+): Promise<string> {
   const natural = join(home.directory, 'daemon.sock')
   if (fits(natural)) return natural
   const name = `grove-${createHash('sha256').update(home.directory).digest('hex').slice(0, 24)}.sock`

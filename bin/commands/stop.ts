@@ -3,16 +3,11 @@
  *
  * @module
  */
-import { setTimeout as delay } from 'node:timers/promises'
 import { ApiClient } from '../api-client.ts'
 import { writeResult, type Command, type Context } from '../command.ts'
 import { GroveError } from '../grove-error.ts'
 import { Home } from '../home.ts'
-import { isProcessAlive } from '../process-alive.ts'
-
-/** How long a daemon that said it ends may take to be gone, in milliseconds. */
-export const GONE_MS_MAX = 10_000
-const LOOK_MS = 20
+import { waitUntilGone } from '../wait-until-gone.ts'
 
 /** See the module. */
 export const stopCommand: Command = {
@@ -38,16 +33,4 @@ async function run(context: Context): Promise<undefined> {
   await waitUntilGone(pid)
   if (problem !== undefined) throw new GroveError('FAILED', `stopped, but ${problem}`)
   await writeResult(context, { json: { stopped: true, pid }, text: [`stopped process ${pid}`] })
-}
-
-async function waitUntilGone(pid: number): Promise<void> {
-  const deadlineMs = performance.now() + GONE_MS_MAX
-  while (isProcessAlive(pid)) {
-    if (performance.now() > deadlineMs)
-      throw new GroveError(
-        'NO_ANSWER',
-        `process ${pid} has saved everything but does not end; end it with: kill ${pid}`
-      )
-    await delay(LOOK_MS)
-  }
 }

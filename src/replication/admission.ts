@@ -1,13 +1,14 @@
 /**
  * Who may connect: the limits that every {@link PeerNetwork} keeps.
  *
- * Wanted peers always find a place. All others are strangers until somebody has looked at what they
- * bring, so there is a place for a few of them at a time, and they may knock only so often.
+ * Wanted peers always find a place, and so do many guests: devices that the owner of the network
+ * knows and leaves it to them to call. All others are strangers until somebody has looked at what
+ * they bring, so there is a place for a few of them at a time, and they may knock only so often.
  *
  * @module
  */
 import type { Clock, Timer } from '../sync/clock.ts'
-import { STRANGERS_MAX } from './peer-network.ts'
+import { GUESTS_MAX, STRANGERS_MAX } from './peer-network.ts'
 
 /** How often strangers may knock in quick succession, all of them together. */
 export const STRANGER_ATTEMPTS_MAX = 32
@@ -21,10 +22,14 @@ export interface AdmissionOptions {
   readonly clock: Clock
   /** Whether this device is one that connections are kept to. */
   readonly isWanted: (publicKey: Uint8Array) => boolean
+  /** Whether this device is known although connections are not kept to it. */
+  readonly isGuest: (publicKey: Uint8Array) => boolean
   /** Whether its owner lets it in at all. */
   readonly mayConnect: (publicKey: Uint8Array) => boolean
   /** How many connections to strangers are open. */
   readonly strangers: () => number
+  /** How many connections to guests are open. */
+  readonly guests: () => number
 }
 
 /** Lets devices in, or turns them away and counts them. */
@@ -45,8 +50,8 @@ export class Admission {
 
   /** Whether a device that knocks may come in. */
   admits(publicKey: Uint8Array): boolean {
-    const { isWanted, mayConnect } = this.#options
-    const isAdmitted = (isWanted(publicKey) || this.#hasRoomForStranger()) && mayConnect(publicKey)
+    const { mayConnect } = this.#options
+    const isAdmitted = this.#hasRoomFor(publicKey) && mayConnect(publicKey)
     if (!isAdmitted) this.#refused++
     return isAdmitted
   }
@@ -60,6 +65,12 @@ export class Admission {
   /** Stops its timer. */
   close(): void {
     this.#refill?.cancel()
+  }
+
+  #hasRoomFor(publicKey: Uint8Array): boolean {
+    const { isWanted, isGuest, guests } = this.#options
+    if (isWanted(publicKey)) return true
+    return isGuest(publicKey) ? guests() < GUESTS_MAX : this.#hasRoomForStranger()
   }
 
   #hasRoomForStranger(): boolean {

@@ -47,6 +47,7 @@ export class HolderStore {
   readonly #options: HolderStoreOptions
   readonly #logHome: LogHome
   readonly #persons = new Map<string, Promise<HolderLogs>>()
+  readonly #members: Members[] = []
   #forgotten = 0
   #reclaimTimer: Timer | undefined
   #reclaiming: Promise<void> | undefined
@@ -97,8 +98,14 @@ export class HolderStore {
       onForgotten: blocks => this.#reclaimIn(blocks)
     })
     this.#persons.set(id, opening)
+    this.#members.push(members)
     opening.catch(() => this.#persons.delete(id))
     return opening
+  }
+
+  /** Whether a network key is that of a device of a person whose logs are open. */
+  isDevice(publicKey: Uint8Array): boolean {
+    return this.#members.some(members => members.byNetwork(publicKey)?.isSuspended === false)
   }
 
   /** Refuses what would use up the disk. */

@@ -40,6 +40,8 @@ export const CLOSE_MS_MAX = 2_000
 export interface HyperswarmNetworkOptions extends DhtOptions {
   /** This device's network keys; only read. */
   readonly keyPair: NetworkKeyPair
+  /** Which devices are known although they are not wanted: more of them may call at a time. */
+  readonly isGuest?: (publicKey: Uint8Array) => boolean
   /** Time. */
   readonly clock: Clock
   /** Randomness. */
@@ -74,7 +76,7 @@ export class HyperswarmNetwork implements PeerNetwork {
   #closing: Promise<void> | undefined
 
   constructor(options: HyperswarmNetworkOptions) {
-    const { clock, random, keyPair } = options
+    const { clock, random, keyPair, isGuest } = options
     this.#options = options
     this.publicKey = keyPair.publicKey
     this.records = new NodeRecords({ clock, node: () => this.#node() })
@@ -84,6 +86,7 @@ export class HyperswarmNetwork implements PeerNetwork {
       publicKey: this.publicKey,
       dial: publicKey => this.#dial(publicKey),
       mayConnect: publicKey => this.mayConnect(publicKey),
+      ...(isGuest !== undefined && { isGuest }),
       isAlive: async connection => (await this.#connections.get(connection)?.isAlive()) ?? false
     })
     this.#upkeep = new BackoffTimer({
@@ -130,6 +133,17 @@ export class HyperswarmNetwork implements PeerNetwork {
   leave(topic: Uint8Array): void {
     this.#topics.delete(Buffer.from(topic).toString('hex'))
     void this.#swarm?.leave(Buffer.from(topic))
+  }
+
+  /** Lets devices find this one by its key, without looking for any. Idempotent. */
+  listen(): void {
+    if (this.#closing === undefined) this.#begin()
+  }
+
+  /** Resolves once devices can find this one: when a node of the hash table passes it on. */
+  async reachable(): Promise<void> {
+    await this.#opening
+    await this.#swarm?.listen().catch(() => undefined)
   }
 
   connectTo(publicKey: Uint8Array): void {

@@ -18,8 +18,11 @@ export const WANTED_PEERS_MAX = 112
 /** How many connections to devices that are not wanted may be open at a time. */
 export const STRANGERS_MAX = 16
 
+/** How many connections to devices that are known but not wanted may be open at a time. */
+export const GUESTS_MAX = 512
+
 /** How many connections one device has at most. */
-export const PEERS_MAX = WANTED_PEERS_MAX + STRANGERS_MAX
+export const PEERS_MAX = WANTED_PEERS_MAX + GUESTS_MAX + STRANGERS_MAX
 
 /** How many connections we try to open at a time; more wait for their turn. */
 export const PENDING_CONNECTIONS_MAX = 16

@@ -32,6 +32,8 @@ export interface PeerTableOptions {
   readonly dial: (publicKey: Uint8Array) => void
   /** Whether the owner of the network lets a device in. */
   readonly mayConnect: (publicKey: Uint8Array) => boolean
+  /** Whether a device that is not wanted is known all the same; none is unless given. */
+  readonly isGuest?: (publicKey: Uint8Array) => boolean
   /**
    * Whether an open connection still works: its device knocks. When it does not, it was closed and
    * {@link PeerTable.remove} called before this resolves.
@@ -59,6 +61,7 @@ export class PeerTable {
   readonly #wanted = new Map<string, WantedPeer>()
   readonly #connections = new Map<string, OpenConnection>()
   #strangers = 0
+  #guests = 0
   #isClosed = false
 
   constructor(options: PeerTableOptions) {
@@ -66,8 +69,10 @@ export class PeerTable {
     this.#admission = new Admission({
       clock: options.clock,
       isWanted: publicKey => this.#wanted.has(idOf(publicKey)),
+      isGuest: publicKey => this.#isGuest(publicKey),
       mayConnect: options.mayConnect,
-      strangers: () => this.#strangers
+      strangers: () => this.#strangers,
+      guests: () => this.#guests
     })
   }
 
@@ -98,7 +103,7 @@ export class PeerTable {
       onFire: () => this.#options.dial(publicKey)
     })
     this.#wanted.set(id, { publicKey, timer })
-    this.#countStrangers()
+    this.#countOthers()
     if (this.#connections.has(id)) return
     timer.start(this.#yieldMs(publicKey))
     if (this.#opens(publicKey)) this.#options.dial(publicKey)
@@ -109,7 +114,7 @@ export class PeerTable {
     const id = idOf(publicKey)
     this.#wanted.get(id)?.timer.stop()
     this.#wanted.delete(id)
-    this.#countStrangers()
+    this.#countOthers()
   }
 
   /** The open connection to a device, if there is one. */
@@ -147,7 +152,7 @@ export class PeerTable {
       this.#wanted.get(id)?.timer.reset()
     )
     this.#connections.set(id, { connection, lasted })
-    this.#countStrangers()
+    this.#countOthers()
     return true
   }
 
@@ -158,7 +163,7 @@ export class PeerTable {
     if (open?.connection !== connection) return
     open.lasted.cancel()
     this.#connections.delete(id)
-    this.#countStrangers()
+    this.#countOthers()
     const wanted = this.#wanted.get(id)
     wanted?.timer.start(this.#yieldMs(wanted.publicKey))
   }
@@ -189,9 +194,17 @@ export class PeerTable {
     return this.#opens(publicKey) ? 0 : RECONNECT_YIELD_MS
   }
 
-  #countStrangers(): void {
-    let strangers = 0
-    for (const id of this.#connections.keys()) if (!this.#wanted.has(id)) strangers++
-    this.#strangers = strangers
+  #isGuest(publicKey: Uint8Array): boolean {
+    return this.#options.isGuest?.(publicKey) === true
+  }
+
+  #countOthers(): void {
+    this.#strangers = 0
+    this.#guests = 0
+    for (const [id, { connection }] of this.#connections) {
+      if (this.#wanted.has(id)) continue
+      if (this.#isGuest(connection.remotePublicKey)) this.#guests++
+      else this.#strangers++
+    }
   }
 }

@@ -2,10 +2,11 @@
  * The key-value store on lmdb: the one home of the npm package `lmdb`.
  *
  * Reads go straight to the memory map. A batch is written in one transaction of lmdb's own
- * writer thread, which may hold several batches that were waiting. Nothing is flushed per batch:
- * what a batch wrote lies in the page cache, which survives `kill -9` and not a loss of power.
+ * writer thread, which may hold several batches that were waiting. Unless a store is opened as
+ * durable nothing is flushed per batch: what it wrote lies in the page cache, which survives
+ * `kill -9` and not a loss of power.
  *
- * After a loss of power without {@link LmdbKeyValueStore.close} or `sync` the file may hold new
+ * After a loss of power without {@link LmdbKeyValueStore.close} or `sync` such a file may hold new
  * pages beside old ones. The caller then has to {@link LmdbKeyValueStore.discard} the store and
  * derive it again; lmdb cannot tell.
  *
@@ -59,8 +60,8 @@ export class LmdbKeyValueStore implements KeyValueStore {
   readonly #underWay = new Set<Promise<unknown>>()
   #closing: Promise<void> | undefined
 
-  private constructor(directory: string, file: FileHandle) {
-    this.#database = openDatabase(directory)
+  private constructor(directory: string, file: FileHandle, isDurable: boolean) {
+    this.#database = openDatabase(directory, isDurable)
     this.#file = file
     this.#directory = directory
   }
@@ -68,18 +69,23 @@ export class LmdbKeyValueStore implements KeyValueStore {
   /**
    * Opens the store, making it if it is not there (directory 0700, files 0600).
    *
+   * @param options.isDurable - whether a batch that resolved survives a loss of power, as one of
+   *   a whole prefix of batches; each is then synced. For what cannot be derived again
    * @throws {SyncError} `DAMAGED` when the file is not a whole store of ours: discard it;
    *   `NO_SPACE`, `IO`
    */
-  static async open(options: { readonly directory: string }): Promise<LmdbKeyValueStore> {
-    const { directory } = options
+  static async open(options: {
+    readonly directory: string
+    readonly isDurable?: boolean
+  }): Promise<LmdbKeyValueStore> {
+    const { directory, isDurable = false } = options
     const path = join(directory, DATA_FILE)
     try {
       await mkdir(directory, { recursive: true, mode: 0o700 })
       const file = await openFile(path, 'a+', 0o600)
       try {
         await checkFile(file)
-        return new LmdbKeyValueStore(directory, file)
+        return new LmdbKeyValueStore(directory, file, isDurable)
       } catch (error) {
         await file.close()
         throw error
@@ -208,14 +214,14 @@ export class LmdbKeyValueStore implements KeyValueStore {
   }
 }
 
-function openDatabase(directory: string): RootDatabase<Uint8Array, Uint8Array> {
+function openDatabase(directory: string, isDurable: boolean): RootDatabase<Uint8Array, Uint8Array> {
   const options: RootDatabaseOptionsWithPath & { readonly permissionsMode: number } = {
     path: directory,
     noSubdir: false,
     permissionsMode: 0o600,
     keyEncoding: 'binary',
     encoding: 'binary',
-    noSync: true,
+    noSync: !isDurable,
     overlappingSync: false,
     // With it lmdb wraps the batches of a turn in one of its own, and when that fails nobody
     // hears its promise: an unhandled rejection.

@@ -18,7 +18,7 @@ import {
   parseUnmountRequest,
   parseVersionsRequest
 } from '../../bin/api-request.ts'
-import { ANSWER_BYTES_MAX, SILENCE_MS_MAX } from '../../bin/api-client.ts'
+import { ANSWER_BYTES_MAX, SILENCE_MS_MAX } from '../../bin/socket-request.ts'
 import {
   AT_RISK_LISTED_MAX,
   HOLDER_CODE_LENGTH_MAX,

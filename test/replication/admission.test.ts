@@ -5,15 +5,16 @@ import {
   STRANGER_ATTEMPTS_MAX,
   STRANGER_ATTEMPT_MS
 } from '../../src/replication/admission.ts'
-import { STRANGERS_MAX } from '../../src/replication/peer-network.ts'
+import { GUESTS_MAX, STRANGERS_MAX } from '../../src/replication/peer-network.ts'
 import { VirtualClock } from '../support/virtual-clock.ts'
 
 const wanted = new Uint8Array(32).fill(1)
 const stranger = new Uint8Array(32).fill(2)
+const guest = new Uint8Array(32).fill(3)
 
 function admission() {
   const clock = new VirtualClock()
-  const state = { strangers: 0, mayConnect: true, asked: 0 }
+  const state = { strangers: 0, guests: 0, mayConnect: true, asked: 0 }
   const made = new Admission({
     clock,
     isWanted: publicKey => publicKey[0] === 1,
@@ -21,7 +22,9 @@ function admission() {
       state.asked++
       return state.mayConnect
     },
-    strangers: () => state.strangers
+    isGuest: publicKey => publicKey[0] === 3,
+    strangers: () => state.strangers,
+    guests: () => state.guests
   })
   return { clock, state, made }
 }
@@ -48,6 +51,15 @@ t.test('admits() always has a place for wanted devices', async t => {
   admitted(made, stranger, STRANGER_ATTEMPTS_MAX)
   t.equal(admitted(made, wanted, 1_000), 1_000)
   t.equal(made.refused, STRANGER_ATTEMPTS_MAX)
+})
+
+t.test('admits() has places for guests, whatever strangers do', async t => {
+  const { state, made } = admission()
+  state.strangers = STRANGERS_MAX
+  state.guests = GUESTS_MAX - 1
+  t.equal(admitted(made, guest, STRANGER_ATTEMPTS_MAX + 5), STRANGER_ATTEMPTS_MAX + 5)
+  state.guests = GUESTS_MAX
+  t.notOk(made.admits(guest))
 })
 
 t.test('admits() has no place for a stranger too many, and does not ask about it', async t => {

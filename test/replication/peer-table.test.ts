@@ -51,6 +51,7 @@ function tableOf(isAlive = (): boolean => true) {
     publicKey: key(OWN),
     dial: publicKey => dialled.push(publicKey[0] ?? -1),
     mayConnect: publicKey => publicKey[0] !== 66,
+    isGuest: publicKey => publicKey[1] === 77,
     isAlive: async connection => {
       if (isAlive()) return true
       made.remove(connection)
@@ -201,6 +202,17 @@ t.test('strangers have few places; one that is wanted later frees its place', as
   const [first] = made.connections
   if (first !== undefined) made.remove(first)
   t.ok(await made.admits(GREATER))
+})
+
+t.test('guests take no places of strangers', async t => {
+  const { made } = tableOf()
+  const guest = (index: number): Uint8Array => key(index).fill(77, 1)
+  for (let index = 1; index <= STRANGERS_MAX; index++) made.add(new FakeConnection(guest(index)))
+  for (let index = 1; index < STRANGERS_MAX; index++) made.add(new FakeConnection(key(index)))
+  t.ok(await made.admits(GREATER))
+  made.add(new FakeConnection(GREATER))
+  t.notOk(await made.admits(key(60)))
+  t.ok(await made.admits(guest(60)))
 })
 
 t.test('want() has a limit', async t => {

@@ -28,6 +28,12 @@ keyValueStoreSuite(t, 'LmdbKeyValueStore', {
   remove: () => rm(sameDirectory(), { recursive: true, force: true })
 })
 
+keyValueStoreSuite(t, 'LmdbKeyValueStore that is durable', {
+  create: () => LmdbKeyValueStore.open({ directory: nextDirectory(), isDurable: true }),
+  reopen: () => LmdbKeyValueStore.open({ directory: sameDirectory(), isDurable: true }),
+  remove: () => rm(sameDirectory(), { recursive: true, force: true })
+})
+
 t.test('open() makes a directory and files that only their owner can read', async t => {
   const directory = nextDirectory()
   const store = await LmdbKeyValueStore.open({ directory })

@@ -63,8 +63,11 @@ export interface HolderStatus {
   readonly lastSeenMs?: number
   /** When it last proved that it has what it keeps, in milliseconds since 1970. */
   readonly lastProofMs?: number
-  /** Audits it passed and failed since it was added, as far as this device asked. */
-  readonly audits: { readonly passed: number; readonly failed: number }
+  /**
+   * How many blocks this device asked it to prove and how many audits it failed; older ones count
+   * less.
+   */
+  readonly audits: { readonly blocks: number; readonly failed: number }
   /** What it kept for this person, in GiB times days, by the last balance that both signed. */
   readonly keptGibDays?: number
   /** What this person's own holders kept for its person, in GiB times days; doubly signed. */

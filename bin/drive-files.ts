@@ -1,5 +1,5 @@
 /**
- * What can be asked of the files of a drive beside the file system: conflicts and versions.
+ * What can be asked of the files of a drive beside the file system: conflicts, versions, levels.
  *
  * @module
  */
@@ -7,6 +7,7 @@ import type { DriveVfs } from '../src/fs/drive-vfs.ts'
 import { FsError, type FsErrorCode } from '../src/fs/fs-error.ts'
 import { readVersion } from '../src/fs/read-version.ts'
 import type { InodeNumber } from '../src/fs/vfs.ts'
+import { XATTR_REDUNDANCY } from '../src/sync/effective-redundancy.ts'
 import type { VersionId } from '../src/sync/operation.ts'
 import type { Replica } from '../src/sync/replica.ts'
 import { ROOT_INO, type FileVersion } from '../src/sync/tree-index.ts'
@@ -18,6 +19,9 @@ import type { DrivePath } from './served-drive.ts'
 
 /** So many digits of a log's key are in the name of a version. */
 const LOG_DIGITS = 8
+
+/** Asks for the level of the directory above. */
+const INHERIT = 'inherit'
 
 /** Why a conflict was not ended, after the path. */
 const REFUSALS: Partial<Record<FsErrorCode, string>> = {
@@ -96,6 +100,33 @@ export class DriveFiles {
     const ino = this.#file(path)
     const { id } = this.#version(ino, version)
     yield* readVersion(this.#replica, ino, id, signal)
+  }
+
+  /** The inode number of what is there. @throws {GroveError} `NOT_FOUND` */
+  inodeOf(path: DrivePath): number {
+    return this.#find(path)
+  }
+
+  /**
+   * Sets the level of a file or directory.
+   *
+   * @param level - as the value of `user.grove.redundancy`, or `inherit` for that above it
+   * @throws {GroveError} `NOT_FOUND`; `FAILED` when it cannot be set
+   */
+  async setLevel(path: DrivePath, level: string): Promise<void> {
+    const ino = this.#find(path) as InodeNumber
+    const vfs = this.#mounted()
+    if (vfs === undefined) throw new GroveError('NOT_FOUND', 'the drive is not mounted')
+    try {
+      if (level !== INHERIT) vfs.setxattr(ino, XATTR_REDUNDANCY, Buffer.from(level), 'set')
+      else if (vfs.listxattr(ino).includes(XATTR_REDUNDANCY)) vfs.removexattr(ino, XATTR_REDUNDANCY)
+    } catch (error) {
+      if (!(error instanceof FsError)) throw error
+      throw new GroveError('FAILED', `${printable(path)} cannot have a level: ${error.code}`, {
+        cause: error
+      })
+    }
+    await this.#replica.sync()
   }
 
   #version(ino: number, name: string): FileVersion {

@@ -6,24 +6,30 @@
  * @module
  */
 import type { KeyFileContent } from '../src/crypto/key-file.ts'
+import { CopiesReport } from '../src/fs/copies-report.ts'
 import { ContentFetcher } from '../src/replication/content-fetcher.ts'
+import type { DeviceKeptLogs } from '../src/replication/device-kept-logs.ts'
 import { HyperswarmNetwork } from '../src/replication/hyperswarm-network.ts'
 import type { KnownPair } from '../src/replication/known-pairs.ts'
 import { Pairing } from '../src/replication/pairing.ts'
 import { Replication, type PeerStatus } from '../src/replication/replication.ts'
 import type { Clock } from '../src/sync/clock.ts'
+import type { CustodyView } from '../src/sync/custody-view.ts'
 import type { LogKey } from '../src/sync/log.ts'
 import type { Member } from '../src/sync/members.ts'
 import type { Operation } from '../src/sync/operation.ts'
 import type { Replica } from '../src/sync/replica.ts'
 import type { DeviceStatus, InviteAnswer, MergedStatus, SyncStatus } from './api.ts'
+import { CustodyAnswers } from './custody-answers.ts'
+import type { CustodyStores } from './custody-stores.ts'
 import type { DaemonLog } from './daemon-log.ts'
 import type { DeviceLogs } from './device-logs.ts'
+import { DriveCustody } from './drive-custody.ts'
+import type { DriveFiles } from './drive-files.ts'
 import type { DrivePeers } from './drive-peers.ts'
 import type { NetworkOptions } from './network-environment.ts'
-import type { NetworkCustody } from './served-drive.ts'
 import { openPairingNetwork } from './pairing-network.ts'
-import type { ContentPolicy } from './settings.ts'
+import { parseContentPolicy, type ContentPolicy, type Settings } from './settings.ts'
 import { systemRandom } from './system-random.ts'
 import { yieldToEventLoop } from './yield-to-event-loop.ts'
 
@@ -39,8 +45,18 @@ export interface DriveNetworkParts {
   readonly peers: DrivePeers
   /** The drive. */
   readonly replica: Replica
-  /** Whether content is fetched by itself. */
-  readonly policy: ContentPolicy
+  /** The settings, read anew each time. */
+  readonly settings: () => Settings
+  /** Which machine this is. */
+  readonly machine: Uint8Array
+  /** What is remembered of copies. */
+  readonly stores: CustodyStores
+  /** The logs on this device, as what it keeps for others. */
+  readonly kept: DeviceKeptLogs
+  /** The files of the drive. */
+  readonly files: DriveFiles
+  /** Whether this device may not know all of the drive yet, as after a recovery. */
+  readonly isIncomplete: () => boolean
   /** Time. */
   readonly clock: Clock
   /** Where faults and notable events go. */
@@ -56,6 +72,9 @@ export class DriveNetwork {
   readonly #replication: Replication
   readonly #fetcher: ContentFetcher
   readonly #pairing: Pairing
+  readonly #custody: DriveCustody
+  /** What answers for the copies of the drive. */
+  readonly custody: CustodyAnswers
   readonly #contentLogs = new Map<LogKey, KnownPair['contentLog']>()
   #isTelling = false
   #isClosed = false
@@ -65,6 +84,8 @@ export class DriveNetwork {
     this.#parts = parts
     this.#network = this.#openNetwork()
     this.#fetcher = this.#makeFetcher()
+    this.#custody = this.#makeCustody()
+    this.custody = this.#makeAnswers()
     this.#replication = this.#makeReplication()
     this.#pairing = this.#makePairing()
     this.#listen()
@@ -72,12 +93,18 @@ export class DriveNetwork {
       this.#contentLogs.set(contentLog.key, contentLog)
     for (const { elsewhere } of parts.logs.earlier) this.#contentLogs.set(elsewhere.key, elsewhere)
     this.#replication.start()
+    this.#custody.start()
     this.#fetcher.start()
   }
 
-  /** What answers for the copies of the drive, once something does. */
-  get custody(): NetworkCustody | undefined {
-    return undefined
+  /** The copies, as the file system sees them. */
+  get custodyView(): CustodyView {
+    return this.#custody.view
+  }
+
+  /** Whether what superseded others may be cleared. */
+  get mayClear(): boolean {
+    return this.#custody.mayClear
   }
 
   /** What is wrong with the network, in a few words. */
@@ -142,10 +169,11 @@ export class DriveNetwork {
     return this.#pairing.createInvitation(options)
   }
 
-  /** Takes up a changed setting. */
-  setPolicy(policy: ContentPolicy): void {
-    this.#fetcher.setPolicy(policy)
-    this.#replication.setTakesContent(policy === 'all')
+  /** Takes up settings that were changed. */
+  settingsChanged(): void {
+    this.#fetcher.setPolicy(this.#policy)
+    this.#replication.setTakesContent(this.#policy === 'all')
+    this.#custody.settingsChanged()
   }
 
   /** Fetches all that is missing now, whatever the setting says. */
@@ -162,6 +190,7 @@ export class DriveNetwork {
     peers.onMembersChanged = () => undefined
     await this.#pairing.close()
     await this.#fetcher.close()
+    await this.#custody.close()
     await this.#replication.close()
     await this.#network.close()
   }
@@ -178,9 +207,9 @@ export class DriveNetwork {
   }
 
   #makeFetcher(): ContentFetcher {
-    const { policy, clock, logs, replica, log } = this.#parts
+    const { clock, logs, replica, log } = this.#parts
     return new ContentFetcher({
-      policy,
+      policy: this.#policy,
       clock,
       yieldToEventLoop,
       gauge: logs.logHome.fetchGauge,
@@ -192,7 +221,7 @@ export class DriveNetwork {
   }
 
   #makeReplication(): Replication {
-    const { keys, logs, peers, replica, policy, clock, log } = this.#parts
+    const { keys, logs, peers, replica, clock, log } = this.#parts
     return new Replication({
       network: this.#network,
       logHome: logs.logHome,
@@ -202,16 +231,45 @@ export class DriveNetwork {
       members: peers.members,
       device: this.#own,
       heads: () => replica.heads,
-      takesContent: policy === 'all',
+      takesContent: this.#policy === 'all',
       clock,
       onPair: pair => void this.#addPair(pair),
       onEntries: key => this.#wake(key),
-      onBlock: (key, index) => this.#fetcher.arrived(key, index),
-      onPeers: () => this.#fetcher.peersChanged(),
-      onDevice: () => undefined,
-      takesConnection: () => false,
+      onBlock: (key, index) => {
+        this.#fetcher.arrived(key, index)
+        this.#custody.contentArrived()
+      },
+      onPeers: () => {
+        this.#fetcher.peersChanged()
+        this.#custody.devicesChanged()
+      },
+      onDevice: device => this.#custody.deviceMet(device),
+      takesConnection: connection => this.#custody.takes(connection),
       onOutrun: key => this.#outrun(key),
       report: (message, cause) => log.write(message, cause)
+    })
+  }
+
+  #makeCustody(): DriveCustody {
+    const { logs } = this.#parts
+    return new DriveCustody({
+      ...this.#parts,
+      network: this.#network,
+      logHome: logs.logHome,
+      blocksOf: key => this.#contentLogs.get(key),
+      online: () => this.peers().flatMap(peer => (peer.connected ? [peer.id] : []))
+    })
+  }
+
+  #makeAnswers(): CustodyAnswers {
+    const { logs, replica } = this.#parts
+    const custody = this.#custody.view
+    const report = new CopiesReport({ replica, custody, pause: yieldToEventLoop })
+    return new CustodyAnswers({
+      ...this.#parts,
+      custody: this.#custody,
+      ownBytes: () => logs.bytesOnDisk(),
+      copiesOf: ino => report.statusOf(ino)
     })
   }
 
@@ -233,9 +291,13 @@ export class DriveNetwork {
     replica.onCommitted = lengths => {
       this.#replication.pushCommitted(lengths)
       this.#replication.headsChanged()
+      this.#custody.filesChanged()
     }
     replica.onContent = blocks => this.#fetcher.add(blocks)
-    peers.onMembersChanged = () => this.#replication.membersChanged()
+    peers.onMembersChanged = () => {
+      this.#replication.membersChanged()
+      this.#custody.membersChanged()
+    }
   }
 
   async #record(operations: readonly Operation[]): Promise<void> {
@@ -256,6 +318,7 @@ export class DriveNetwork {
     }
     if (this.#isClosed) return
     replica.addRemote(pair)
+    this.#custody.pairAdded(pair)
     this.#tellHeads()
   }
 
@@ -273,7 +336,9 @@ export class DriveNetwork {
       .catch((error: unknown) => this.#parts.log.write('merging failed', error))
       .finally(() => {
         this.#isTelling = false
-        if (!this.#isClosed) this.#replication.headsChanged()
+        if (this.#isClosed) return
+        this.#replication.headsChanged()
+        this.#custody.filesChanged()
       })
   }
 
@@ -282,6 +347,10 @@ export class DriveNetwork {
     const { operationLog, contentLog } = this.#parts.logs.current
     if (key === operationLog.key || key === contentLog.key) this.#parts.onOutrun()
     else this.#wake(key)
+  }
+
+  get #policy(): ContentPolicy {
+    return parseContentPolicy(this.#parts.settings().content)
   }
 
   get #own(): string {

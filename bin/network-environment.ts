@@ -4,6 +4,7 @@
  * ```
  * GROVE_BOOTSTRAP=host:port[,...]   DHT nodes to begin with, instead of the public ones
  * GROVE_LISTEN=address              the one local IPv4 address to use, instead of all
+ * GROVE_MACHINE=text                what stands in for this machine's id
  * ```
  *
  * @module
@@ -31,6 +32,8 @@ export interface NetworkOptions {
   readonly bootstrap?: readonly NodeAddress[]
   /** The local address to bind; absent for all. */
   readonly listenHost?: string
+  /** What stands in for this machine's id, as in containers that share one; absent for none. */
+  readonly machine?: string
 }
 
 /**
@@ -41,9 +44,11 @@ export interface NetworkOptions {
 export function readNetworkOptions(environment: Environment): NetworkOptions {
   const nodes = environment['GROVE_BOOTSTRAP']
   const listenHost = environment['GROVE_LISTEN']
+  const machine = environment['GROVE_MACHINE']
   return {
     ...(isSet(nodes) && { bootstrap: parseBootstrap(nodes) }),
-    ...(isSet(listenHost) && { listenHost: parseAddress(listenHost) })
+    ...(isSet(listenHost) && { listenHost: parseAddress(listenHost) }),
+    ...(isSet(machine) && { machine })
   }
 }
 

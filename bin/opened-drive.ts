@@ -9,8 +9,9 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { KeyFileContent } from '../src/crypto/key-file.ts'
 import { DriveVfs } from '../src/fs/drive-vfs.ts'
 import { Collector } from '../src/replication/collector.ts'
+import { DeviceKeptLogs } from '../src/replication/device-kept-logs.ts'
 import type { Clock } from '../src/sync/clock.ts'
-import { ALONE as NOT_KEPT } from '../src/sync/custody-view.ts'
+import { ALONE as NOT_KEPT, type CustodyView } from '../src/sync/custody-view.ts'
 import { memberId } from '../src/sync/members.ts'
 import type { Operation } from '../src/sync/operation.ts'
 import type {
@@ -32,6 +33,7 @@ import type {
   HolderStatus,
   RedundancyAnswer
 } from './custody-api.ts'
+import type { CustodyStores } from './custody-stores.ts'
 import type { DaemonLog } from './daemon-log.ts'
 import type { DeviceLogs } from './device-logs.ts'
 import { diskStatus } from './disk-status.ts'
@@ -44,6 +46,7 @@ import { GroveError } from './grove-error.ts'
 import type { Home } from './home.ts'
 import { IndexSeal } from './index-seal.ts'
 import type { Indexed } from './open-index.ts'
+import { machineTag } from './machine-tag.ts'
 import { jsonName, type JsonName } from './printable-name.ts'
 import type { Progress } from './progress-bar.ts'
 import type {
@@ -54,7 +57,7 @@ import type {
   ServedVfs,
   VerifyEvent
 } from './served-drive.ts'
-import { parseContentPolicy, parseDuration, type Settings } from './settings.ts'
+import { parseDuration, type Settings } from './settings.ts'
 import { publicParts } from './unlock-keys.ts'
 import { yieldToEventLoop } from './yield-to-event-loop.ts'
 
@@ -106,6 +109,7 @@ export class OpenedDrive implements ServedDrive {
   readonly #open = new Set<DriveVfs>()
   #settings: Settings
   #network: DriveNetwork | undefined
+  #stores: CustodyStores | undefined
   #connecting: Promise<void> | undefined
   #closing: Promise<void> | undefined
 
@@ -122,7 +126,7 @@ export class OpenedDrive implements ServedDrive {
       clock,
       keepSec: () => parseDuration(this.#settings['history.keep']) / 1_000,
       wasUnclean: logs.wasUnclean || replica.wasRebuilt,
-      mayClear: () => true,
+      mayClear: () => this.#network?.mayClear ?? true,
       report: (message, cause) => log.write(message, cause)
     })
     this.#collector.start()
@@ -160,9 +164,30 @@ export class OpenedDrive implements ServedDrive {
   /** Only a process that serves a drive loads the network. */
   async #connect(options: ConnectOptions): Promise<void> {
     const { DriveNetwork } = await import('./drive-network.ts')
+    const { CustodyStores } = await import('./custody-stores.ts')
     if (this.#closing !== undefined) return
-    const policy = parseContentPolicy(this.#settings.content)
-    this.#network = new DriveNetwork({ ...this.#parts, ...options, policy })
+    const { home, keys, logs, peers, clock, log } = this.#parts
+    const machine = await machineTag({ GROVE_MACHINE: options.network.machine }, keys.indexKey)
+    const kept = new DeviceKeptLogs({
+      logHome: logs.logHome,
+      pairs: peers.pairs,
+      keepsAll: () => this.#settings.content === 'all',
+      clock
+    })
+    const { members } = peers
+    const stored = { home, keys, machine, logs: kept, members, clock, log }
+    this.#stores = await CustodyStores.open(stored)
+    if (this.#closing !== undefined) return
+    this.#network = new DriveNetwork({
+      ...this.#parts,
+      ...options,
+      machine,
+      kept,
+      stores: this.#stores,
+      files: this.#files,
+      settings: () => this.#settings,
+      isIncomplete: () => false
+    })
   }
 
   async status(): Promise<DriveStatus> {
@@ -186,7 +211,7 @@ export class OpenedDrive implements ServedDrive {
   openVfs({ readOnly }: { readonly readOnly: boolean }): Promise<ServedVfs> {
     const { replica, home, clock } = this.#parts
     const statfs = () => diskStatus(home.directory)
-    const custody = NOT_KEPT
+    const custody = this.#custodyView
     const vfs = new DriveVfs({ replica, clock, readOnly, statfs, custody, yieldToEventLoop })
     this.#open.add(vfs)
     const close = async (): Promise<void> => {
@@ -235,7 +260,7 @@ export class OpenedDrive implements ServedDrive {
 
   applySettings(settings: Settings): void {
     this.#settings = settings
-    this.#network?.setPolicy(parseContentPolicy(settings.content))
+    this.#network?.settingsChanged()
     this.#collector.collect().catch((error: unknown) => {
       this.#parts.log.write('collecting failed', error)
     })
@@ -334,6 +359,16 @@ export class OpenedDrive implements ServedDrive {
     await this.#closing
   }
 
+  /** What is known of copies; nothing while the network is off. */
+  get #custodyView(): CustodyView {
+    const view = (): CustodyView => this.#network?.custodyView ?? NOT_KEPT
+    return {
+      copiesOf: (blocks, redundancy) => view().copiesOf(blocks, redundancy),
+      copiesOfDrive: () => view().copiesOfDrive(),
+      whenDurable: request => view().whenDurable(request)
+    }
+  }
+
   async #custody(): Promise<NetworkCustody> {
     await this.#connecting
     const custody = this.#network?.custody
@@ -366,6 +401,7 @@ export class OpenedDrive implements ServedDrive {
     try {
       await this.#connecting
       await this.#network?.close()
+      await this.#stores?.close()
       await this.#collector.close()
       await replica.close()
       await peers.close()

@@ -169,7 +169,7 @@ function row(holder: HolderStatus): readonly string[] {
     holder.site === undefined ? '-' : printableText(holder.site),
     kept(holder),
     isThis ? '-' : lastProofMs === undefined ? 'not yet' : readableTime(lastProofMs),
-    isThis ? '-' : `${audits.passed} passed, ${audits.failed} failed`,
+    isThis ? '-' : `${Math.round(audits.blocks)} blocks, ${Math.round(audits.failed)} failed`,
     balance(holder)
   ]
 }

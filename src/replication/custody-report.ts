@@ -89,6 +89,8 @@ export interface KeeperStatus {
   readonly provenMs: number
   /** How far it can be relied on, from 0 to 1. */
   readonly reliability: number
+  /** How many blocks it was asked to prove and how many audits it failed; older ones count less. */
+  readonly audits: { readonly blocks: number; readonly failed: number }
   /** Which machine it is on, by which copies are counted. */
   readonly machine: string
   /** What it said of its space, last; undefined before it was connected. */
@@ -275,14 +277,16 @@ export class CustodyReport {
     const { info, standing, usage, refusal, link } = entry
     const facts = book.factsOf(info.id)
     const now = nowMs(clock)
+    const { provenMs, auditedBlocks, failures } = standing.recordAt(now)
     return {
       info,
       state: facts?.state ?? 'gone',
       isConnected: link !== undefined,
       kept: book.totalOf(info.id),
       seenMs: link === undefined ? standing.seenMs : now,
-      provenMs: standing.recordAt(now).provenMs,
+      provenMs,
       reliability: standing.reliabilityAt(now),
+      audits: { blocks: auditedBlocks, failed: failures },
       machine: facts?.machine ?? info.id,
       usage,
       refusal

@@ -22,6 +22,8 @@ export interface DeviceKeptLogsParts {
   readonly logHome: LogHome
   /** Which logs the drive has; borrowed. */
   readonly pairs: KnownPairs
+  /** Whether all content is kept here; else what is missing is not brought for others. */
+  readonly keepsAll: () => boolean
   /** Time. */
   readonly clock: Clock
 }
@@ -74,7 +76,7 @@ export class DeviceKeptLogs implements KeptLogs {
     const missing = difference(bitmap, this.stored(log, window))
     if (isEmptyBitmap(missing)) return
     // What is gone from its own logs was superseded: nobody may ask for it any more.
-    if (this.#parts.pairs.isOwn(log))
+    if (this.#parts.pairs.isOwn(log) || !this.#parts.keepsAll())
       throw new SyncError('UNREACHABLE', 'this device does not keep the blocks')
     const { clock } = this.#parts
     const indexes = [...indexesOf({ window, bitmap: missing })]

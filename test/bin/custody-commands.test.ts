@@ -60,7 +60,7 @@ t.test('holders is a table, with what is wrong below it', async t => {
   t.match(lines[0], /^NAME +KEY +WHAT +STATE +SITE +KEPT +PROVEN +AUDITS +BALANCE$/)
   t.match(lines[1], /^desk +eeeeeeee +this computer +- +- +3.0 GiB of 50.0 GiB +- +- +-$/)
   t.match(lines[2], /^anna +aaaaaaaa +holder +online +attic +3.0 GiB of 50.0 GiB +1970-01-01T00:00/)
-  t.match(lines[2], / 812 passed, 1 failed +kept 12.3 GiB days for you, you 3.0 GiB days$/)
+  t.match(lines[2], / 812 blocks, 1 failed +kept 12.3 GiB days for you, you 3.0 GiB days$/)
   t.match(lines[3], / offline since 1970-01-01T01:00:00Z +-/)
   t.match(lines[4], / offline since 1970-01-01T00:00:00Z, not counted /)
   t.match(lines[5], / failed, online /)
@@ -75,7 +75,7 @@ t.test('a computer that said nothing yet has no quota and no proof', async t => 
   const { lastProofMs, quotaBytes, ...silent } = fakeHolder({ keptBytes: 0 })
   t.ok(lastProofMs !== undefined && quotaBytes !== undefined)
   drive.holderList = [silent]
-  t.match(await text(holdersCommand, home), / online +- +0 B +not yet +812 passed/)
+  t.match(await text(holdersCommand, home), / online +- +0 B +not yet +812 blocks/)
 })
 
 t.test('holders add hands the code and the names on', async t => {

@@ -237,7 +237,7 @@ export function fakeHolder(change: Partial<HolderStatus> = {}): HolderStatus {
     keptBytes: 3 * 2 ** 30,
     quotaBytes: 50 * 2 ** 30,
     lastProofMs: 0,
-    audits: { passed: 812, failed: 1 },
+    audits: { blocks: 812, failed: 1 },
     ...change
   }
 }

@@ -27,7 +27,9 @@ t.test('a device is a keeper of what its drive has here', async t => {
   })
   const clock = new SystemClock()
   const fabric = new MemoryFabric({ clock, random: new SeededRandom(7) })
-  const logs = new DeviceKeptLogs({ logHome: b.logHome, pairs: b.pairs, clock })
+  let keepsAll = false
+  const parts = { logHome: b.logHome, pairs: b.pairs, clock, keepsAll: () => keepsAll }
+  const logs = new DeviceKeptLogs(parts)
   for (const device of [a, b]) device.connect(fabric.network(device.options.deviceKeys.network))
   await logs.learn(a.pairs.announcements.map(({ bytes }) => bytes))
   await a.commit(Buffer.from('entry'), [Buffer.from('zero'), Buffer.from('one')])
@@ -37,7 +39,10 @@ t.test('a device is a keeper of what its drive has here', async t => {
   t.same(logs.operationLogs(), [b.operationLog.key, a.operationLog.key])
   t.ok([a.contentLog.key, b.contentLog.key].every(log => logs.isKnown(log)))
 
-  await logs.bring(blocks(a.contentLog.key, [1]), IDLE)
+  const missing = blocks(a.contentLog.key, [1])
+  await rejectsWith(t, 'UNREACHABLE', () => logs.bring(missing, IDLE), 'content on demand')
+  keepsAll = true
+  await logs.bring(missing, IDLE)
   t.same([...indexesOf({ window: 0, bitmap: logs.stored(a.contentLog.key, 0) })], [1])
   t.equal(Buffer.from(await logs.read(a.contentLog.key, 1)).toString(), 'one')
   t.same(await logs.treeHash(a.contentLog.key, 2), await a.contentLog.treeHash(2))

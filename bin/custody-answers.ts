@@ -1,0 +1,408 @@
+/**
+ * What people ask about the copies of their drive, and what they tell it: holders, levels, who
+ * keeps what and why, what survives which loss.
+ *
+ * @module
+ */
+import { setTimeout as delay } from 'node:timers/promises'
+import { CryptoError } from '../src/crypto/crypto-error.ts'
+import { decodeHolderCode, type HolderCode } from '../src/crypto/holder-code.ts'
+import { signHolderStatement, type HolderContent } from '../src/crypto/holder-statement.ts'
+import type { KeyFileContent } from '../src/crypto/key-file.ts'
+import { XATTR_HEALTH, answerOf } from '../src/fs/redundancy-attributes.ts'
+import type { KeeperStatus, SurvivalReport } from '../src/replication/custody-report.ts'
+import type { GreetedKeeper } from '../src/replication/keeper-link.ts'
+import type { Holder } from '../src/replication/known-holders.ts'
+import { nowMs } from '../src/replication/wall-time.ts'
+import type { Clock } from '../src/sync/clock.ts'
+import type { CopiesStatus } from '../src/sync/custody-view.ts'
+import type { LogBlock } from '../src/sync/content-needs.ts'
+import { XATTR_REDUNDANCY } from '../src/sync/effective-redundancy.ts'
+import { memberId } from '../src/sync/members.ts'
+import type { Replica } from '../src/sync/replica.ts'
+import {
+  AT_RISK_LISTED_MAX,
+  type ExplainAnswer,
+  type ExplainedComputer,
+  type HolderAddRequest,
+  type HolderRemoveLine,
+  type HolderRemoveRequest,
+  type HolderStatus,
+  type RedundancyAnswer,
+  type SurvivalStatus,
+  type WeakFile
+} from './custody-api.ts'
+import type { DriveCustody } from './drive-custody.ts'
+import type { DriveFiles } from './drive-files.ts'
+import { pathText } from './drive-path.ts'
+import type { DrivePeers } from './drive-peers.ts'
+import { GroveError } from './grove-error.ts'
+import { jsonName } from './printable-name.ts'
+import type { DrivePath, NetworkCustody } from './served-drive.ts'
+import { yieldToEventLoop } from './yield-to-event-loop.ts'
+
+/** How often it is looked whether a holder can be done without, in milliseconds. */
+export const LEAVE_LOOK_MS = 500
+
+/** Of how many inodes below a directory it is explained who keeps them. */
+export const EXPLAINED_INODES_MAX = 20_000
+
+/** How many files are looked at before others have their turn. */
+const FILES_PER_STEP = 64
+
+const GIB_DAY_IN_MIB_SEC = 1024 * 86_400
+
+/** What answers; all of it is borrowed. */
+export interface CustodyAnswersParts {
+  /** The copies. */
+  readonly custody: DriveCustody
+  /** The device's keys and the drive's. */
+  readonly keys: KeyFileContent
+  /** Who belongs to the drive, and its holders. */
+  readonly peers: DrivePeers
+  /** The drive. */
+  readonly replica: Replica
+  /** Its files. */
+  readonly files: DriveFiles
+  /** How many bytes the logs on this device take. */
+  readonly ownBytes: () => Promise<number>
+  /** How a file, or all of a directory, is kept. */
+  readonly copiesOf: (ino: number) => CopiesStatus | Promise<CopiesStatus>
+  /** Time. */
+  readonly clock: Clock
+}
+
+/** See the module. */
+export class CustodyAnswers implements NetworkCustody {
+  readonly #parts: CustodyAnswersParts
+
+  /** @param parts - see {@link CustodyAnswersParts} */
+  constructor(parts: CustodyAnswersParts) {
+    this.#parts = parts
+  }
+
+  async holders(): Promise<readonly HolderStatus[]> {
+    const { custody } = this.#parts
+    const others = custody.custodian.keeperStatus().map(status => this.#statusOf(status))
+    return [await this.#thisDevice(), ...others]
+  }
+
+  async addHolder(request: HolderAddRequest): Promise<HolderStatus> {
+    const { custody, peers, replica } = this.#parts
+    const code = decodedCode(request.code)
+    try {
+      const greeted = await custody.connections.admit(code)
+      const bytes = this.#holderStatement(code, greeted, request)
+      replica.execute({ type: 'statement', bytes })
+      await replica.sync()
+      peers.holders.add(bytes)
+      const id = memberId(greeted.signer)
+      const status = custody.custodian.keeperStatus().find(({ info }) => info.id === id)
+      if (status !== undefined) return this.#statusOf(status)
+      throw new GroveError('FAILED', 'the drive has as many holders as it can have')
+    } finally {
+      custody.connections.holdersChanged()
+    }
+  }
+
+  async *removeHolder(
+    request: HolderRemoveRequest,
+    signal: AbortSignal
+  ): AsyncGenerator<HolderRemoveLine> {
+    const { custody, peers, replica, keys, clock } = this.#parts
+    const holder = this.#findHolder(request.holder)
+    const status = custody.custodian.keeperStatus().find(({ info }) => info.id === holder.id)
+    if (status === undefined) throw new GroveError('NOT_FOUND', 'there is no such holder')
+    const removed = this.#statusOf(status)
+    if (!request.force) this.#refuseIfNeeded(holder)
+    custody.setLeaving(holder.id, true)
+    let isRemoved = false
+    try {
+      if (!request.force) yield* this.#copiesElsewhere(signal)
+      if (signal.aborted) return
+      const content: HolderContent = {
+        ...holder.statement,
+        action: 'remove',
+        version: peers.holders.nextVersion(holder.id),
+        timeMs: nowMs(clock)
+      }
+      const bytes = signHolderStatement(content, keys.deviceKeys.signing)
+      replica.execute({ type: 'statement', bytes })
+      await replica.sync()
+      peers.holders.add(bytes)
+      isRemoved = true
+    } finally {
+      custody.setLeaving(holder.id, false)
+    }
+    if (isRemoved) yield { kind: 'end', removed }
+  }
+
+  async redundancy(path: DrivePath, level?: string): Promise<RedundancyAnswer> {
+    const { files, replica } = this.#parts
+    if (level !== undefined) await files.setLevel(path, level)
+    const ino = files.inodeOf(path)
+    const status = await this.#parts.copiesOf(ino)
+    return {
+      ...jsonName(pathText(path)),
+      ...replica.redundancyOf(ino),
+      durability: replica.durabilityOf(ino),
+      isSetHere: replica.index.xattr(ino, XATTR_REDUNDANCY) !== undefined,
+      verifiedCopies: status.copies,
+      health: Buffer.from(answerOf(XATTR_HEALTH, status)).toString(),
+      holders: status.holders
+    }
+  }
+
+  async explain(path: DrivePath): Promise<ExplainAnswer> {
+    const { files, custody } = this.#parts
+    const blocks = await this.#blocksBelow(files.inodeOf(path))
+    const states = new Map(custody.custodian.keeperStatus().map(each => [each.info.id, each]))
+    const computers = custody.custodian.explain(blocks).map((kept): ExplainedComputer => {
+      const status = states.get(kept.keeper)
+      const counts = kept.state === 'held' || kept.state === 'silent'
+      return {
+        name: kept.name,
+        kind: status?.info.kind ?? 'this',
+        state: kept.state,
+        blocks: kept.blocks,
+        ...(kept.sinceMs > 0 && { sinceMs: kept.sinceMs }),
+        ...(kept.provenMs > 0 && { lastProofMs: kept.provenMs }),
+        counts: counts && kept.blocks > 0,
+        why: whyOf({ ...kept, of: blocks.length, refusal: status?.refusal })
+      }
+    })
+    return {
+      ...(await this.redundancy(path)),
+      blocks: blocks.length,
+      computers: computers.toSorted((left, right) => right.blocks - left.blocks)
+    }
+  }
+
+  async survival(): Promise<SurvivalStatus> {
+    const { custody } = this.#parts
+    const report = custody.custodian.survival()
+    const least = (part: 'copies' | 'sites' | 'persons'): number =>
+      Math.max(0, Math.min(...report.levels.map(each => each[part]), report.operationCopies) - 1)
+    const isWell = report.levels.every(({ unwell }) => amountOf(unwell) === 0)
+    const weak = isWell ? [] : await this.#weakFiles()
+    return {
+      computers: least('copies'),
+      sites: least('sites'),
+      people: least('persons'),
+      directories: await this.#directories(report),
+      atRisk: sumOf(weak.filter(({ health }) => health !== 'repairing')),
+      repairing: sumOf(weak.filter(({ health }) => health === 'repairing')),
+      lostBytes: report.levels.reduce((sum, { unwell }) => sum + unwell.lost.bytes, 0),
+      weakest: weak
+        .toSorted((left, right) => left.copies - right.copies)
+        .slice(0, AT_RISK_LISTED_MAX)
+    }
+  }
+
+  #holderStatement(
+    code: HolderCode,
+    greeted: GreetedKeeper,
+    { site = '', machine = '', person = '' }: HolderAddRequest
+  ): Uint8Array {
+    const { keys, peers, clock } = this.#parts
+    const content: HolderContent = {
+      action: 'add',
+      version: peers.holders.nextVersion(memberId(greeted.signer)),
+      drive: keys.drive,
+      holder: greeted.signer,
+      network: code.network,
+      machineTag: greeted.machine,
+      timeMs: nowMs(clock),
+      name: greeted.name,
+      site,
+      machine,
+      person
+    }
+    return signHolderStatement(content, keys.deviceKeys.signing)
+  }
+
+  #statusOf(status: KeeperStatus): HolderStatus {
+    const { info, usage } = status
+    const problem = this.#parts.custody.connections.problemOf(info.id) ?? status.refusal
+    return {
+      name: info.name,
+      key: info.id,
+      kind: info.kind,
+      online: status.isConnected,
+      state: status.state,
+      ...(info.site !== undefined && { site: info.site }),
+      ...(info.machine !== undefined && { machine: info.machine }),
+      ...(info.person !== undefined && { person: info.person }),
+      keptBytes: Math.round(status.kept.bytes),
+      ...(usage !== undefined &&
+        info.kind === 'holder' && {
+          quotaBytes: usage.quotaBytes,
+          keptGibDays: usage.mibSeconds / GIB_DAY_IN_MIB_SEC
+        }),
+      ...(status.seenMs > 0 && { lastSeenMs: status.seenMs }),
+      ...(status.provenMs > 0 && { lastProofMs: status.provenMs }),
+      audits: status.audits,
+      ...(problem !== undefined && { problem })
+    }
+  }
+
+  async #thisDevice(): Promise<HolderStatus> {
+    const { peers, keys, clock, ownBytes } = this.#parts
+    const key = memberId(keys.deviceKeys.signing.publicKey)
+    return {
+      name: peers.members.bySigning(key)?.name ?? 'this computer',
+      key,
+      kind: 'this',
+      online: true,
+      state: 'held',
+      keptBytes: await ownBytes(),
+      lastSeenMs: nowMs(clock),
+      audits: { blocks: 0, failed: 0 }
+    }
+  }
+
+  #findHolder(name: string): Holder {
+    const all = this.#parts.peers.holders.all()
+    const named = all.filter(({ statement }) => statement.name === name)
+    const found = named.length > 0 ? named : all.filter(({ id }) => isKeyOf(id, name))
+    const [holder] = found
+    if (holder !== undefined && found.length === 1) return holder
+    const text = found.length > 1 ? 'several holders are called so; give the key' : 'no such holder'
+    throw new GroveError('NOT_FOUND', `${text}; see \`grove holders\``)
+  }
+
+  /** Where nobody could take its part, removing it is not for us to try. */
+  #refuseIfNeeded(holder: Holder): void {
+    const { custodian } = this.#parts.custody
+    const { belowFloor, lost } = custodian.without(holder.id)
+    if (belowFloor.blocks + lost.blocks === 0) return
+    const others = custodian
+      .keeperStatus()
+      .filter(({ info, isConnected }) => isConnected && info.id !== holder.id)
+    if (others.length > 0) return
+    throw new GroveError(
+      'FAILED',
+      'files would have fewer copies than their floor, and no other computer is connected that could take them; add one first, or use --force'
+    )
+  }
+
+  /** Until nothing is below its floor any more. */
+  async *#copiesElsewhere(signal: AbortSignal): AsyncGenerator<HolderRemoveLine> {
+    const { custodian } = this.#parts.custody
+    const missing = (): number =>
+      custodian
+        .survival()
+        .levels.reduce((sum, { unwell }) => sum + unwell['at-risk'].blocks + unwell.lost.blocks, 0)
+    const total = missing()
+    for (let left = total; left > 0 && !signal.aborted; left = missing()) {
+      yield { kind: 'progress', done: Math.max(0, total - left), total }
+      await delay(LEAVE_LOOK_MS)
+    }
+    yield { kind: 'progress', done: total, total }
+  }
+
+  async #blocksBelow(first: number): Promise<readonly LogBlock[]> {
+    const { replica } = this.#parts
+    const blocks: LogBlock[] = []
+    const left = [first]
+    for (let count = 0; left.length > 0 && count < EXPLAINED_INODES_MAX; count++) {
+      const ino = left.pop() ?? first
+      const record = replica.index.findInode(ino)
+      if (record?.kind === 'file')
+        for (const { log, index } of replica.blocksOf(ino))
+          blocks.push({ log: replica.index.logs.keyOf(log), index })
+      if (record?.kind === 'directory')
+        for (const child of replica.index.list(ino).values()) left.push(child.ino)
+      if (count % FILES_PER_STEP === FILES_PER_STEP - 1) await yieldToEventLoop()
+    }
+    return blocks
+  }
+
+  async #weakFiles(): Promise<readonly WeakFile[]> {
+    const { replica, custody } = this.#parts
+    const weak: WeakFile[] = []
+    let count = 0
+    for (const { ino, redundancy, size, blocks } of replica.files()) {
+      const { copies, health } = custody.custodian.copiesOf(blocks, redundancy)
+      if (health !== 'ok')
+        weak.push({
+          ...jsonName(pathText(replica.pathOf(ino))),
+          size,
+          copies,
+          wished: redundancy.copies,
+          health
+        })
+      if (++count % FILES_PER_STEP === 0) await yieldToEventLoop()
+    }
+    return weak
+  }
+
+  /** Those with a level of their own, by the weakest of what has such a level. */
+  async #directories(report: SurvivalReport): Promise<SurvivalStatus['directories']> {
+    const { replica } = this.#parts
+    const { index } = replica
+    const found: SurvivalStatus['directories'][number][] = []
+    for (let from = 0; from < index.inoEnd; from += FILES_PER_STEP) {
+      const rows = index.inodes.between(from, from + FILES_PER_STEP).values()
+      for (const { ino, kind, xattrs } of [...rows].flatMap(row => [...row.values()])) {
+        if (kind !== 'directory' || xattrs === 0) continue
+        if (index.xattr(ino, XATTR_REDUNDANCY) === undefined) continue
+        const { copies, floor } = replica.redundancyOf(ino)
+        const level = report.levels.find(
+          each => each.redundancy.copies === copies && each.redundancy.floor === floor
+        )
+        if (level === undefined) continue
+        const survives = Math.max(0, Math.min(level.copies, report.operationCopies) - 1)
+        found.push({ ...jsonName(pathText(replica.pathOf(ino))), computers: survives })
+      }
+      await yieldToEventLoop()
+    }
+    return found
+  }
+}
+
+function decodedCode(text: string): HolderCode {
+  try {
+    return decodeHolderCode(text)
+  } catch (cause) {
+    if (!(cause instanceof CryptoError)) throw cause
+    throw new GroveError(
+      'INVITATION',
+      'this is no code of a holder; copy the whole line that `grove host` printed',
+      { cause }
+    )
+  }
+}
+
+/** At least so much of a key names a holder. */
+const KEY_DIGITS_MIN = 8
+
+function isKeyOf(id: string, text: string): boolean {
+  return text.length >= KEY_DIGITS_MIN && id.startsWith(text.toLowerCase())
+}
+
+function amountOf(unwell: SurvivalReport['levels'][number]['unwell']): number {
+  return unwell.repairing.blocks + unwell['at-risk'].blocks + unwell.lost.blocks
+}
+
+function sumOf(files: readonly WeakFile[]): { readonly files: number; readonly bytes: number } {
+  return { files: files.length, bytes: files.reduce((sum, { size }) => sum + size, 0) }
+}
+
+function whyOf(kept: {
+  readonly state: string
+  readonly blocks: number
+  readonly of: number
+  readonly isCandidate: boolean
+  readonly score: number
+  readonly refusal: string | undefined
+}): string {
+  if (kept.state === 'suspect') return 'away for longer than the grace: its copies do not count'
+  if (kept.state === 'failed') return 'gave wrong proof: its copies do not count'
+  if (kept.state === 'gone') return 'gone'
+  if (kept.refusal !== undefined) return kept.refusal
+  if (kept.of > 0 && kept.blocks === kept.of) return 'keeps all of it'
+  const draw = `drew ${kept.score.toFixed(3)} for it`
+  if (kept.blocks > 0) return `keeps a part of it; ${draw}`
+  return kept.isCandidate ? `others drew more; it ${draw}` : 'takes no more just now'
+}

@@ -1,0 +1,92 @@
+/**
+ * What a device remembers of copies: of those that others keep for it, and of what it promised to
+ * the person's other devices to keep itself. Opened before the network is.
+ *
+ * @module
+ */
+import { join } from 'node:path'
+import type { KeyFileContent } from '../src/crypto/key-file.ts'
+import { CustodyStore } from '../src/replication/custody-store.ts'
+import type { DeviceKeptLogs } from '../src/replication/device-kept-logs.ts'
+import { Keeper } from '../src/replication/keeper.ts'
+import { KeeperRecords } from '../src/replication/keeper-records.ts'
+import type { Clock } from '../src/sync/clock.ts'
+import { LmdbKeyValueStore } from '../src/sync/lmdb-key-value-store.ts'
+import type { Members } from '../src/sync/members.ts'
+import { SyncError } from '../src/sync/sync-error.ts'
+import type { DaemonLog } from './daemon-log.ts'
+import type { Home } from './home.ts'
+import { systemRandom } from './system-random.ts'
+import { deviceNameOf } from './unlock-keys.ts'
+
+/** What is needed; all of it is borrowed. */
+export interface CustodyStoresOptions {
+  /** The home; the caller holds its lock. */
+  readonly home: Home
+  /** Its keys. */
+  readonly keys: KeyFileContent
+  /** Which machine this is; `MACHINE_TAG_BYTES`. */
+  readonly machine: Uint8Array
+  /** What this device keeps for the others. */
+  readonly logs: DeviceKeptLogs
+  /** Who belongs to the drive. */
+  readonly members: Members
+  /** Time. */
+  readonly clock: Clock
+  /** Where faults and notable events go. */
+  readonly log: DaemonLog
+}
+
+/** See the module. */
+export class CustodyStores {
+  /** What others keep. */
+  readonly ledger: CustodyStore
+  /** Answers the person's other devices. */
+  readonly keeper: Keeper
+  readonly #stores: readonly LmdbKeyValueStore[]
+
+  private constructor(ledger: CustodyStore, keeper: Keeper, stores: readonly LmdbKeyValueStore[]) {
+    this.ledger = ledger
+    this.keeper = keeper
+    this.#stores = stores
+  }
+
+  /** Opens them, anew where they are damaged: keepers tell what they keep. @throws {SyncError} */
+  static async open(options: CustodyStoresOptions): Promise<CustodyStores> {
+    const { home, keys, machine, logs, members, clock, log } = options
+    const directory = join(home.directory, 'custody')
+    const ledger = await openStore(join(directory, 'ledger'), log)
+    const records = await openStore(join(directory, 'kept'), log)
+    const keeper = await Keeper.open({
+      records: new KeeperRecords(records),
+      keyPair: keys.deviceKeys.signing,
+      machine,
+      name: deviceNameOf(keys),
+      openLogs: () => Promise.resolve(logs),
+      clock,
+      random: systemRandom,
+      onOpen: () => undefined,
+      onLocator: () => undefined,
+      report: (message, cause) => log.write(message, cause)
+    })
+    await keeper.adopt({ identity: keys.identity, drive: keys.drive, members })
+    return new CustodyStores(new CustodyStore(ledger), keeper, [ledger, records])
+  }
+
+  /** Ends every conversation and closes what was opened. */
+  async close(): Promise<void> {
+    await this.keeper.close()
+    for (const store of this.#stores) await store.close()
+  }
+}
+
+async function openStore(directory: string, log: DaemonLog): Promise<LmdbKeyValueStore> {
+  try {
+    return await LmdbKeyValueStore.open({ directory })
+  } catch (error) {
+    if (!(error instanceof SyncError) || error.code !== 'DAMAGED') throw error
+    log.write('what was known of copies is damaged; the keepers are asked anew', error)
+    await LmdbKeyValueStore.discard({ directory })
+    return LmdbKeyValueStore.open({ directory })
+  }
+}

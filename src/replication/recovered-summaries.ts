@@ -111,9 +111,9 @@ export class RecoveredSummaries {
   /**
    * Puts together what they say.
    *
-   * @param recovery - opens the drive keys
+   * @param recovery - opens the drive keys; without it there are none
    */
-  combine(recovery: KeyPair): Recovered {
+  combine(recovery?: KeyPair): Recovered {
     const { identity, drive } = this.#from
     const keys = new KeyTable()
     const all = [...this.#taken.values()].map(({ summary }) => summary)
@@ -121,7 +121,8 @@ export class RecoveredSummaries {
     // Names are sealed, and the keys that open them are not there yet.
     const listed = new Members({ identity, keys, statements })
     const said = rank(all, listed)
-    for (const { envelopes } of said) addKeys(keys, { envelopes, drive, recovery })
+    if (recovery !== undefined)
+      for (const { envelopes } of said) addKeys(keys, { envelopes, drive, recovery })
     const members = new Members({ identity, keys, statements: listed.statements() })
     const holders = new KnownHolders({ drive, members })
     for (const summary of said) for (const bytes of summary.holders) holders.add(bytes)

@@ -109,7 +109,9 @@ const REQUESTS = {
   putSummary: recordField({ summary: blobField(SUMMARY_BYTES_MAX) }),
   /** Of the devices after this one, by signing key; zeros for the first. */
   summaries: recordField({ after: identity }),
-  putLocator: recordField({ record: blobField(LOCATOR_BYTES_MAX) })
+  putLocator: recordField({ record: blobField(LOCATOR_BYTES_MAX) }),
+  /** Says that the balance before is accepted, and asks for the next. */
+  balance: recordField({ accepted: optionalField(statement) })
 } as const
 
 const ANSWERS = {
@@ -150,7 +152,12 @@ const ANSWERS = {
   summaries: optionalField(
     recordField({ device: identity, summary: blobField(SUMMARY_BYTES_MAX) })
   ),
-  putLocator: nothing
+  putLocator: nothing,
+  /** With the newest that both signed, if there is one. */
+  balance: recordField({
+    proposal: statement,
+    settled: optionalField(recordField({ balance: statement, accepted: statement }))
+  })
 } as const
 
 /** What can be asked of a keeper. */

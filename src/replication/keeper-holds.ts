@@ -53,6 +53,8 @@ export interface KeeperHoldsParts {
   readonly space: KeeperSpace
   /** The person's signing key, 32 bytes. */
   readonly identity: Uint8Array
+  /** Whether more is kept for the person, apart from the room that there is. */
+  readonly acceptsMore: () => boolean
 }
 
 /** Blocks of a window that are being brought. */
@@ -77,7 +79,7 @@ export class KeeperHolds {
    * Keeps blocks, besides those of the window that are kept already.
    *
    * @returns a fresh receipt for all that is kept of the window
-   * @throws {ReplicationError} `FULL`, `UNAVAILABLE`; what came until then is kept
+   * @throws {ReplicationError} `FULL`, `IMBALANCE`, `UNAVAILABLE`; what came until then is kept
    * @throws {SyncError} of the disk
    */
   hold(blocks: BlockSet, signal: AbortSignal): Promise<Uint8Array> {
@@ -146,6 +148,8 @@ export class KeeperHolds {
     const isContent = this.#isContent(log)
     const bringing: Bringing = { log, window, isContent, sizes: new Map(), signal }
     if (isEmptyBitmap(missing)) return this.#sign(bringing)
+    if (isContent && !this.#parts.acceptsMore())
+      throw new ReplicationError('IMBALANCE', 'more is kept for you than you keep in return')
     await this.#notePending(blocks, difference(missing, logs.stored(log, window)))
     const failure = await failureOf(this.#bring(bringing, missing))
     let receipt: Uint8Array | undefined

@@ -11,6 +11,13 @@
  *
  * @module
  */
+import {
+  isDoublySigned,
+  openBalance,
+  openBalanceAccepted,
+  signBalanceAccepted,
+  type Balance
+} from '../crypto/balance.ts'
 import { hashBlock } from '../crypto/block-hash.ts'
 import { CHALLENGE_ID_BYTES, CHALLENGE_NONCE_BYTES, signChallenge } from '../crypto/challenge.ts'
 import { CryptoError } from '../crypto/crypto-error.ts'
@@ -115,6 +122,14 @@ export interface HelloParts {
   readonly keeper?: Uint8Array
   /** Time. */
   readonly clock: Clock
+}
+
+/** A balance that keeper and person signed. */
+export interface SettledBalance {
+  /** The keeper's word. */
+  readonly balance: Uint8Array
+  /** A device's. */
+  readonly accepted: Uint8Array
 }
 
 /** A keeper that has let us in. */
@@ -335,6 +350,46 @@ export class KeeperLink implements HolderLink {
 
   async putLocator(record: Uint8Array, options: LinkOptions = {}): Promise<void> {
     await this.#ask(options, 'putLocator', { record })
+  }
+
+  /**
+   * Agrees with the keeper on how much it has kept for how long.
+   *
+   * @param accepts - whether the keeper's count is right as far as we can tell
+   * @returns the newest balance that both signed; undefined when there is none
+   * @throws {ReplicationError}
+   */
+  async settleBalance(
+    accepts: (balance: Balance) => boolean,
+    options: LinkOptions = {}
+  ): Promise<SettledBalance | undefined> {
+    const { keeper, identity, keyPair } = this.#parts
+    const offered = await this.#ask(options, 'balance', { accepted: undefined })
+    const proposal = verified(() => openBalance(offered.proposal, { signer: keeper }))
+    const last = this.#settled(offered.settled)
+    const follows =
+      equalBytes(proposal.identity, identity) &&
+      proposal.sequence === (last?.sequence ?? 0) + 1 &&
+      proposal.mibSeconds >= (last?.mibSeconds ?? 0)
+    if (!follows) throw badAnswer('a balance that does not follow the last')
+    if (!accepts(proposal)) return offered.settled
+    const accepted = signBalanceAccepted(proposal.hash, keyPair)
+    const { settled } = await this.#ask(options, 'balance', { accepted })
+    if (this.#settled(settled)?.sequence !== proposal.sequence)
+      throw badAnswer('a balance that was accepted is not kept')
+    return settled
+  }
+
+  #settled(settled: SettledBalance | undefined): Balance | undefined {
+    const { keeper, identity } = this.#parts
+    if (settled === undefined) return undefined
+    return verified(() => {
+      const balance = openBalance(settled.balance, { signer: keeper })
+      if (!equalBytes(balance.identity, identity)) throw badAnswer("a balance of somebody else's")
+      if (!isDoublySigned(balance, openBalanceAccepted(settled.accepted)))
+        throw badAnswer('a balance that nobody accepted')
+      return balance
+    })
   }
 
   #ask<Method extends CustodyMethod>(

@@ -86,6 +86,10 @@ const HANDLERS: Handlers = {
     await person.summaries.putLocator(record)
     onLocator(record)
     return DONE
+  },
+  balance: async ({ person }, { accepted }) => {
+    if (accepted !== undefined) await person.balances.accept(accepted)
+    return { proposal: person.balances.propose(), settled: person.balances.settled }
   }
 }
 

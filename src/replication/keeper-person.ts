@@ -6,16 +6,24 @@
 import { hashBlock } from '../crypto/block-hash.ts'
 import type { Random } from '../crypto/random.ts'
 import { equalBytes, type KeyPair } from '../crypto/sodium.ts'
-import type { BlockSet } from '../sync/block-bitmap.ts'
+import {
+  emptyBitmap,
+  indexesOf,
+  isEmptyBitmap,
+  setBit,
+  type BlockSet
+} from '../sync/block-bitmap.ts'
 import type { Clock } from '../sync/clock.ts'
 import type { LogKey } from '../sync/log.ts'
 import type { Members } from '../sync/members.ts'
 import type { CustodyAnswer, CustodyRequest } from './custody-message.ts'
 import { KeepLocks } from './keep-lock.ts'
+import { KeeperBalances } from './keeper-balances.ts'
+import { acceptsMore, type ImbalanceBound } from './keeper-imbalance.ts'
 import { KeeperAudits } from './keeper-audits.ts'
 import { KeeperDrops } from './keeper-drops.ts'
 import { BRING_IDLE_MS, isUnreadable, KeeperHolds } from './keeper-holds.ts'
-import type { KeeperRecords } from './keeper-records.ts'
+import type { KeeperRecords, WindowPlace } from './keeper-records.ts'
 import { KeeperReleases } from './keeper-releases.ts'
 import { KeeperSpace } from './keeper-space.ts'
 import { KeeperSummaries } from './keeper-summaries.ts'
@@ -40,6 +48,8 @@ export interface KeeperSelf {
   readonly random: Random
   /** How long the keeper has been online in all, in seconds. */
   readonly onlineSec: () => number
+  /** What its owner accepts of those who give less than they get; anything when absent. */
+  readonly imbalance?: ImbalanceBound
 }
 
 /** Whom something is kept for. */
@@ -82,6 +92,8 @@ export class KeeperPerson {
   readonly releases: KeeperReleases
   /** What recovery needs. */
   readonly summaries: KeeperSummaries
+  /** What both agree on. */
+  readonly balances: KeeperBalances
   readonly #parts: KeeperPersonParts
   #contactSec: number
   #mibSeconds: number
@@ -98,7 +110,10 @@ export class KeeperPerson {
     this.book = new ReceiptBook({ ...self, records, logs, identity, drive })
     this.space = new KeeperSpace({ records, logs, book: this.book, identity }, quotaBytes)
     const { book, space } = this
-    this.holds = new KeeperHolds({ records, logs, book, space, identity })
+    this.holds = new KeeperHolds({
+      ...{ records, logs, book, space, identity },
+      acceptsMore: () => acceptsMore(self.imbalance, identity, this.#mibSeconds)
+    })
     const keeper = self.keyPair.publicKey
     const { clock } = self
     this.releases = new KeeperReleases({ records, identity, drive, members, keeper, clock })
@@ -107,6 +122,8 @@ export class KeeperPerson {
     const locks = new KeepLocks(self)
     this.drops = new KeeperDrops({ ...self, logs, book, holds, releases, locks })
     this.summaries = new KeeperSummaries({ records, identity, space })
+    const mibSeconds = (): number => this.#mibSeconds
+    this.balances = new KeeperBalances({ ...self, records, identity, members, mibSeconds })
     const activity = records.activity.get(identity)
     this.#contactSec = activity?.contactSec ?? self.onlineSec()
     this.#mibSeconds = activity?.mibSeconds ?? 0
@@ -190,10 +207,46 @@ export class KeeperPerson {
     this.space.forgetAdmitted()
   }
 
+  /**
+   * Reads everything of a window that is under receipt, and gives up what cannot be read.
+   *
+   * @param pace - told how much was read; resolves when to go on, with false to stop
+   * @throws {SyncError} of the disk
+   */
+  async scrub(
+    { log, window }: WindowPlace,
+    pace: (bytes: number) => Promise<boolean>
+  ): Promise<void> {
+    const lost = emptyBitmap()
+    for (const index of indexesOf({ window, bitmap: this.book.kept({ log, window }) })) {
+      const bytes = await this.#readable(log, index)
+      if (bytes === undefined) setBit(lost, index)
+      if (!(await pace(bytes ?? 0))) break
+    }
+    if (!isEmptyBitmap(lost)) await this.holds.giveUpDamaged({ log, window, bitmap: lost })
+  }
+
+  /** Keeps nothing any more: nobody has come for very long. @throws {SyncError} */
+  async forgetAll(): Promise<void> {
+    for (const place of [...this.book.windows()])
+      await this.holds.inTurn(place, async () => {
+        await this.holds.drop({ ...place, bitmap: this.book.kept(place) })
+      })
+  }
+
   /** Waits for what is under way. */
   async close(): Promise<void> {
     await this.holds.close()
     await this.book.close()
+  }
+
+  async #readable(log: LogKey, index: number): Promise<number | undefined> {
+    try {
+      return (await this.#parts.logs.read(log, index)).length
+    } catch (error) {
+      if (isUnreadable(error)) return undefined
+      throw error
+    }
   }
 
   async #holdMissing(blocks: BlockSet, signal: AbortSignal): Promise<void> {

@@ -66,6 +66,9 @@ const RELEASE = recordField({
   isCancelled: flagField
 })
 
+/** By identity: the newest balance that both signed. */
+const BALANCE = recordField({ balance: blobField(1024), accepted: blobField(1024) })
+
 /** An invitation that a keeper gave out. */
 export type InvitationRow = FieldValue<typeof INVITATION>
 /** Somebody that a keeper keeps for. */
@@ -80,6 +83,9 @@ export type WindowRow = FieldValue<typeof WINDOW>
 export type OperationsRow = FieldValue<typeof OPERATIONS>
 /** A release that was handed over. */
 export type ReleaseRow = FieldValue<typeof RELEASE>
+
+/** A balance that both signed. */
+export type BalanceRow = FieldValue<typeof BALANCE>
 
 /** A window of a person's log. */
 export interface WindowPlace {
@@ -182,6 +188,8 @@ export class KeeperRecords {
   readonly locators: RecordTable<Uint8Array>
   /** By identity and hash. */
   readonly releases: RecordTable<ReleaseRow>
+  /** By identity. */
+  readonly balances: RecordTable<BalanceRow>
   readonly #store: KeyValueStore
 
   /** @param store - borrowed; nothing else uses it */
@@ -200,6 +208,7 @@ export class KeeperRecords {
     this.summaries = new RecordTable(store, 's', blobField(SUMMARY_BYTES_MAX))
     this.locators = new RecordTable(store, 'l', blobField(LOCATOR_BYTES_MAX))
     this.releases = new RecordTable(store, 'r', RELEASE)
+    this.balances = new RecordTable(store, 'b', BALANCE)
   }
 
   /** Applies changes, all or none, durably. @throws {SyncError} `NO_SPACE`, `IO`, `CLOSED` */

@@ -30,6 +30,9 @@ export const HELLO_MS_MAX = 10_000
 /** In how many requests it may say so, for all of its statements. */
 export const HELLO_PARTS_MAX = 64
 
+/** How many statements it may bring; each of them is verified. */
+export const HELLO_STATEMENTS_MAX = 2048
+
 /** How many requests of a device are answered in a second; more of them wait. */
 export const CALLS_PER_SECOND_MAX = 500
 
@@ -178,6 +181,7 @@ export class KeeperSession {
     if (method !== 'hello' || ++this.#helloParts > HELLO_PARTS_MAX) return this.#refuse()
     const { isLast, ...part } = decodeRequest('hello', bytes)
     const statements = [...(this.#hello?.statements ?? []), ...part.statements]
+    if (statements.length > HELLO_STATEMENTS_MAX) return this.#refuse()
     const hello: Hello = { ...part, statements, network: this.connection.remotePublicKey }
     this.#hello = hello
     if (this.#parts.mayGreet?.(hello) !== true) return this.#refuse()

@@ -12,6 +12,9 @@ import type { Clock, Timer } from '../sync/clock.ts'
 import type { Member, Members } from '../sync/members.ts'
 import { GuardedMux } from './guarded-mux.ts'
 import { KeeperAdmission, type InvitationTerms } from './keeper-admission.ts'
+import type { ImbalanceBound } from './keeper-imbalance.ts'
+import { leaseState, type LeaseState } from './keeper-lease.ts'
+import { KeeperScrub } from './keeper-scrub.ts'
 import { KeeperPerson } from './keeper-person.ts'
 import type { KeeperRecords, PersonRow } from './keeper-records.ts'
 import {
@@ -80,6 +83,8 @@ export interface KeeperParts {
   readonly onLocator: (identity: Uint8Array, record: Uint8Array) => void
   /** Told what went wrong with this computer, for the log: no names, no keys. */
   readonly report: (message: string, cause?: unknown) => void
+  /** What the owner accepts of those who give less than they get; anything when absent. */
+  readonly imbalance?: ImbalanceBound
 }
 
 /** Whom a keeper keeps for, as its owner sees them. */
@@ -92,6 +97,8 @@ export interface KeptPerson {
   readonly usedBytes: number
   /** How long ago a device was last here, in seconds of the keeper's being online. */
   readonly silentSec: number
+  /** Whether what is kept is safe from the time that passes. */
+  readonly lease: LeaseState
   /** How much was kept for how long, in MiB times seconds. */
   readonly mibSeconds: number
 }
@@ -113,6 +120,7 @@ export type KeeperEnds = Readonly<Record<KeeperSessionEnd, number>>
 export class Keeper {
   readonly #parts: KeeperParts
   readonly #admission: KeeperAdmission
+  readonly #scrub: KeeperScrub
   readonly #persons = new Map<string, Promise<KeeperPerson>>()
   readonly #opened = new Map<string, KeeperPerson>()
   readonly #sessions = new Set<KeeperSession>()
@@ -128,6 +136,8 @@ export class Keeper {
   private constructor(parts: KeeperParts) {
     this.#parts = parts
     this.#admission = new KeeperAdmission(parts)
+    const persons = (): readonly KeeperPerson[] => [...this.#opened.values()]
+    this.#scrub = new KeeperScrub({ ...parts, persons })
     this.#onlineSec = parts.records.life.get()?.onlineSec ?? 0
   }
 
@@ -143,6 +153,7 @@ export class Keeper {
       const { locator } = person.summaries
       if (locator !== undefined) parts.onLocator(identity, locator)
     }
+    keeper.#scrub.start()
     keeper.#timer = parts.clock.after(ONLINE_TICK_MS, () => keeper.#tick())
     return keeper
   }
@@ -162,7 +173,8 @@ export class Keeper {
     return [...this.#opened.values()].map(person => {
       const { quotaBytes, usedBytes, mibSeconds } = person.usage
       const silentSec = this.#onlineSec - person.contactSec
-      return { identity: person.identity, quotaBytes, usedBytes, silentSec, mibSeconds }
+      const lease = leaseState(silentSec)
+      return { identity: person.identity, quotaBytes, usedBytes, silentSec, lease, mibSeconds }
     })
   }
 
@@ -253,6 +265,7 @@ export class Keeper {
     const connections = [...this.#sessions].map(({ connection }) => connection)
     for (const session of this.#sessions) session.end('gone')
     await Promise.all(connections.map(connection => connection.close()))
+    await this.#scrub.close()
     await this.#recording
     for (const person of this.#opened.values()) await person.close()
     await this.#record()
@@ -359,7 +372,9 @@ export class Keeper {
       await this.#record()
       for (const person of this.#opened.values()) {
         await person.space.countOperations()
-        if (isDue) await person.carryOut()
+        if (!isDue) continue
+        await person.carryOut()
+        if (leaseState(this.#onlineSec - person.contactSec) === 'ended') await person.forgetAll()
       }
     } catch (error) {
       if (this.#closing === undefined) this.#parts.report('housekeeping failed', error)

@@ -54,7 +54,8 @@ const REQUESTS: { readonly [Method in CustodyMethod]: readonly CustodyRequest<Me
   drop: [{ attempt, locks: [filled(400, 1), filled(400, 2)] }],
   putSummary: [{ summary: filled(1000, 4) }],
   summaries: [{ after: key }],
-  putLocator: [{ record: filled(900, 4) }]
+  putLocator: [{ record: filled(900, 4) }],
+  balance: [{ accepted: undefined }, { accepted: filled(200, 1) }]
 }
 
 const ANSWERS: { readonly [Method in CustodyMethod]: readonly CustodyAnswer<Method>[] } = {
@@ -80,7 +81,11 @@ const ANSWERS: { readonly [Method in CustodyMethod]: readonly CustodyAnswer<Meth
   drop: [{ receipt: filled(500, 1) }],
   putSummary: [{}],
   summaries: [undefined, { device: key, summary: filled(60, 1) }],
-  putLocator: [{}]
+  putLocator: [{}],
+  balance: [
+    { proposal: filled(200, 1), settled: undefined },
+    { proposal: filled(200, 1), settled: { balance: filled(200, 2), accepted: filled(99, 3) } }
+  ]
 }
 
 t.test('each request and each answer decodes to what was encoded', async t => {

@@ -60,7 +60,10 @@ function open(disk: Disk, source: MemorySource, quotaBytes = 2 ** 40): Stage {
     ...{ keyPair: signingKeyPair(filled(32, 4)), clock: new VirtualClock(), onlineSec: () => 0 }
   })
   const space = new KeeperSpace({ records, logs, book, identity }, quotaBytes)
-  const holds = new KeeperHolds({ records, logs, book, space, identity })
+  const holds = new KeeperHolds({
+    ...{ records, logs, book, space, identity },
+    acceptsMore: () => true
+  })
   return { holds, book, space, logs, faulty }
 }
 

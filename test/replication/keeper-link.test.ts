@@ -1,5 +1,12 @@
 /** A keeper at the other end of a real stream; and one that lies. */
 import t, { type Test } from 'tap'
+import {
+  balanceHash,
+  openBalance,
+  signBalance,
+  signBalanceAccepted,
+  type BalanceContent
+} from '../../src/crypto/balance.ts'
 import { signKeepLock } from '../../src/crypto/keep-lock.ts'
 import { signKeeperStatement } from '../../src/crypto/keeper-statement.ts'
 import { signReceipt, type ReceiptContent } from '../../src/crypto/receipt.ts'
@@ -11,7 +18,12 @@ import {
   type CustodyAnswer,
   type CustodyMethod
 } from '../../src/replication/custody-message.ts'
-import { CALL_MS_MAX, greetKeeper, KeeperLink } from '../../src/replication/keeper-link.ts'
+import {
+  CALL_MS_MAX,
+  greetKeeper,
+  KeeperLink,
+  type SettledBalance
+} from '../../src/replication/keeper-link.ts'
 import type { PeerConnection } from '../../src/replication/peer-network.ts'
 import { emptyBitmap, rangeBitmap, type BlockSet } from '../../src/sync/block-bitmap.ts'
 import { blocksOf, holderLinkSuite, logOf } from '../suites/holder-link-suite.ts'
@@ -51,6 +63,20 @@ t.test('greetKeeper() gives the word of the keeper', async t => {
   const unknown = await made.link(made.device, { drive: new Uint8Array(0) }).catch(String)
   t.match(unknown, /32/, 'no drive at all is no drive of zero bytes')
   await t.rejects(made.link(made.device, { keeper: filled(32, 1) }), { code: 'BAD_ANSWER' })
+})
+
+t.test('settleBalance() ends with what both signed', async t => {
+  const made = await stage(t)
+  const { link, greeted } = await made.admit()
+  t.equal(await link.settleBalance(() => false), undefined, 'nobody accepted')
+  const first = await link.settleBalance(() => true)
+  t.match(openBalance(first?.balance ?? filled(0, 0)), { keeper: greeted.signer, sequence: 1 })
+  t.same(await link.settleBalance(() => false), first, 'the last that both signed')
+  const second = await link.settleBalance(({ previous }) => {
+    t.same(previous, balanceHash(first?.balance ?? filled(0, 0)))
+    return true
+  })
+  t.equal(openBalance(second?.balance ?? filled(0, 0)).sequence, 2)
 })
 
 const keyPair = signingKeyPair(filled(32, 1))
@@ -195,6 +221,36 @@ t.test('drop() takes only a receipt without what was dropped', async t => {
   const bitmap = rangeBitmap({ window: 0, from: 1, to: 5 })
   answers = [encodeAnswer('drop', { receipt: receipt({ bitmap }) })]
   t.same((await link.drop(attempt, [])).bitmap, bitmap)
+})
+
+t.test('settleBalance() refuses what does not follow', async t => {
+  const device = signingKeyPair(filled(32, 6))
+  const sign = (change: Partial<BalanceContent>, by = keyPair): Uint8Array => {
+    const content = { sequence: 1, previous: NO_PREVIOUS, identity, mibSeconds: 5, timeMs: 1 }
+    return signBalance({ ...content, ...change }, by)
+  }
+  const settled = (of: Uint8Array, by = device): SettledBalance => ({
+    balance: of,
+    accepted: signBalanceAccepted(balanceHash(of), by)
+  })
+  const lies: [string, CustodyAnswer<'balance'>][] = [
+    ["a stranger's", { proposal: sign({}, stranger), settled: undefined }],
+    ["of somebody else's", { proposal: sign({ identity: filled(32, 9) }), settled: undefined }],
+    ['out of order', { proposal: sign({ sequence: 2 }), settled: undefined }],
+    [
+      'less than before',
+      { proposal: sign({ sequence: 2, mibSeconds: 4 }), settled: settled(sign({})) }
+    ],
+    [
+      'accepted by itself',
+      { proposal: sign({ sequence: 2 }), settled: settled(sign({}), keyPair) }
+    ],
+    ['accepted and not kept', { proposal: sign({}), settled: undefined }]
+  ]
+  for (const [what, answer] of lies) {
+    const asked = says('balance', answer).settleBalance(() => true)
+    await t.rejects(asked, { code: 'BAD_ANSWER' }, what)
+  }
 })
 
 t.test('summaries() has an end', async t => {

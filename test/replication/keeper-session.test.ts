@@ -9,6 +9,7 @@ import {
   CALLS_PER_SECOND_MAX,
   HELLO_MS_MAX,
   HELLO_PARTS_MAX,
+  HELLO_STATEMENTS_MAX,
   type KeeperSessionEnd
 } from '../../src/replication/keeper-session.ts'
 import type { PeerConnection } from '../../src/replication/peer-network.ts'
@@ -135,6 +136,16 @@ t.test('a greeting has an end', async t => {
   for (let count = 0; count < HELLO_PARTS_MAX; count++) await caller.rpc.ask('hello', part)
   const answer = await caller.rpc.ask('hello', part)
   t.ok(Buffer.from(answer).includes('refused'))
+  await endsAs(t, made, caller, 'refused')
+})
+
+t.test('a greeting brings no more statements than so many', async t => {
+  const made = await stage(t)
+  await made.admit()
+  const caller = await call(made)
+  const statements = Array.from({ length: HELLO_STATEMENTS_MAX + 1 }, () => filled(1, 1))
+  const parts = hello(made, caller, { statements })
+  await t.rejects(greetKeeper(parts), { code: 'REFUSED' })
   await endsAs(t, made, caller, 'refused')
 })
 

@@ -4,6 +4,8 @@ import { openReceipt, receiptHash } from '../../src/crypto/receipt.ts'
 import { RELEASE_DELAY_MS, signRelease } from '../../src/crypto/release.ts'
 import { openCustodyChannel } from '../../src/replication/custody-channel.ts'
 import { GuardedMux } from '../../src/replication/guarded-mux.ts'
+import { LEASE_SEC, NOTICE_SEC } from '../../src/replication/keeper-lease.ts'
+import { KeeperRecords } from '../../src/replication/keeper-records.ts'
 import { KeeperLink } from '../../src/replication/keeper-link.ts'
 import {
   HOUSEKEEPING_TICKS,
@@ -104,6 +106,57 @@ t.test('garbage is deleted when its time has come', async t => {
   await until('the drop', () => made.keeper.persons()[0]?.usedBytes === 1000)
   const [receipt] = await link.receipts(1)
   t.equal(receipt && countBits(receipt.bitmap), 1)
+})
+
+t.test('nothing under receipt is forgotten for 460 days online without a word', async t => {
+  const clock = new VirtualClock()
+  const made = await stage(t, { clock })
+  const { link } = await made.admit()
+  await link.hold(blocksOf(log, 0, 10))
+  await made.close()
+  const records = new KeeperRecords(made.store)
+  const house = async (of: CustodyStage): Promise<void> => {
+    clock.advance(ONLINE_TICK_MS * HOUSEKEEPING_TICKS)
+    await new Promise(resolve => setTimeout(resolve, 20))
+    clock.advance(ONLINE_TICK_MS * ONLINE_RECORD_TICKS)
+    await new Promise(resolve => setTimeout(resolve, 20))
+    t.equal(of.reports.length, 0)
+  }
+  const at = async (onlineSec: number): Promise<CustodyStage> => {
+    await records.commit([records.life.put({ onlineSec })])
+    return made.reopen()
+  }
+  const noticed = await at(LEASE_SEC + NOTICE_SEC - 3700)
+  await house(noticed)
+  t.match(noticed.keeper.persons(), [{ lease: 'notice', usedBytes: 10_000 }])
+  await noticed.close()
+  const ended = await at(LEASE_SEC + NOTICE_SEC)
+  await house(ended)
+  t.match(ended.keeper.persons(), [{ lease: 'ended', usedBytes: 0 }])
+  const { link: late } = await ended.link()
+  const [receipt] = await late.receipts(1)
+  t.equal(receipt?.bytes, 0, 'who comes later is told')
+  t.equal(countBits((await late.hold(blocksOf(log, 0, 4))).bitmap), 4)
+  await house(ended)
+  t.match(ended.keeper.persons(), [{ lease: 'kept', usedBytes: 4000 }])
+  await ended.close()
+})
+
+t.test('who gives too little in return gets no more kept', async t => {
+  const clock = new VirtualClock()
+  const bound = { mibSecondsMax: 100, freeShare: () => 0.5, receivedMibSeconds: () => 5 }
+  const made = await stage(t, { clock, imbalance: bound })
+  made.source.add(
+    logOf('d'),
+    Array.from({ length: 10 }, (_, n) => filled(2 ** 20, n))
+  )
+  const { link } = await made.admit()
+  await link.hold(blocksOf(logOf('d'), 0, 1))
+  clock.advance(50_000)
+  await link.hold(blocksOf(logOf('d'), 1, 2))
+  clock.advance(10_000)
+  await t.rejects(link.hold(blocksOf(logOf('d'), 2, 3)), { code: 'IMBALANCE' })
+  t.equal(countBits((await link.hold(blocksOf(logOf('d'), 0, 2))).bitmap), 2, 'the old stays')
 })
 
 t.test('two devices of a person keep for each other on one connection', async t => {

@@ -14,6 +14,7 @@ import {
   type GreetedKeeper,
   type HelloParts
 } from '../../src/replication/keeper-link.ts'
+import type { ImbalanceBound } from '../../src/replication/keeper-imbalance.ts'
 import { KeeperRecords } from '../../src/replication/keeper-records.ts'
 import { Keeper, type KeeperParts } from '../../src/replication/keeper.ts'
 import type { PeerConnection } from '../../src/replication/peer-network.ts'
@@ -40,6 +41,7 @@ export interface CustodyStageOptions {
   readonly disks?: Map<string, Map<string, Uint8Array>>
   readonly drive?: ReplicatedDrive
   readonly source?: MemorySource
+  readonly imbalance?: ImbalanceBound
 }
 
 /** A device that was let in. */
@@ -66,12 +68,14 @@ export class CustodyStage {
   readonly reports: string[] = []
   readonly opened: PeerConnection[] = []
   readonly #dialled = new Map<string, PeerConnection>()
+  readonly #imbalance: ImbalanceBound | undefined
   #keeper: Keeper | undefined
   #network: MemoryPeerNetwork | undefined
 
   private constructor(drive: ReplicatedDrive, device: DeviceKeys, options: CustodyStageOptions) {
     this.drive = drive
     this.device = device
+    this.#imbalance = options.imbalance
     this.clock = options.clock ?? new SystemClock()
     this.store = options.store ?? new MemoryKeyValueStore()
     this.source = options.source ?? new MemorySource()
@@ -204,7 +208,8 @@ export class CustodyStage {
       random: new SeededRandom(8),
       onOpen: (_, connection) => this.opened.push(connection),
       onLocator: (_, record) => this.locators.push(record),
-      report: message => this.reports.push(message)
+      report: message => this.reports.push(message),
+      ...(this.#imbalance !== undefined && { imbalance: this.#imbalance })
     }
   }
 }

@@ -28,10 +28,12 @@ import { openReceipt, type Receipt } from '../crypto/receipt.ts'
 import { blake2b, equalBytes, PUBLIC_KEY_BYTES, type KeyPair } from '../crypto/sodium.ts'
 import {
   countBits,
+  difference,
   emptyBitmap,
   intersection,
   isEmptyBitmap,
   isSubset,
+  union,
   WINDOW_BLOCKS,
   type BlockSet
 } from '../sync/block-bitmap.ts'
@@ -175,6 +177,8 @@ export async function greetKeeper(
 export class KeeperLink implements HolderLink {
   readonly id: KeeperId
   readonly #parts: KeeperLinkParts
+  /** What the keeper may have now. */
+  readonly #granted = new Set<BlockSet>()
   /** What was marked, by attempt, as far as it is remembered. */
   readonly #attempts = new Map<string, BlockSet>()
 
@@ -196,15 +200,14 @@ export class KeeperLink implements HolderLink {
   }
 
   async hold(blocks: BlockSet, options: LinkOptions = {}): Promise<Receipt> {
-    const { uploads } = this.#parts
     const deadlineMs =
       options.deadlineMs ?? CALL_MS_MAX + countBits(blocks.bitmap) * HOLD_BLOCK_MS_MAX
-    uploads?.grant(blocks)
+    this.#open([blocks])
     try {
       const { receipt } = await this.#ask({ ...options, deadlineMs }, 'hold', { blocks })
       return this.#receiptOf(receipt, blocks, blocks.bitmap)
     } finally {
-      uploads?.withdraw(blocks)
+      this.#shut([blocks])
     }
   }
 
@@ -263,11 +266,10 @@ export class KeeperLink implements HolderLink {
   }
 
   async durable({ logs, blocks }: DurablePart, options: LinkOptions = {}): Promise<void> {
-    const { uploads } = this.#parts
     const count = blocks.reduce((sum, { bitmap }) => sum + countBits(bitmap), 0)
     const deadlineMs = options.deadlineMs ?? CALL_MS_MAX + count * HOLD_BLOCK_MS_MAX
     const rows = [...logs]
-    for (const one of blocks) uploads?.grant(one)
+    this.#open(blocks)
     try {
       for (let at = 0; at < Math.max(rows.length, blocks.length, 1); at += DURABLE_PARTS_MAX)
         await this.#ask({ ...options, deadlineMs }, 'durable', {
@@ -275,7 +277,7 @@ export class KeeperLink implements HolderLink {
           blocks: blocks.slice(at, at + DURABLE_PARTS_MAX)
         })
     } finally {
-      for (const one of blocks) uploads?.withdraw(one)
+      this.#shut(blocks)
     }
   }
 
@@ -398,6 +400,23 @@ export class KeeperLink implements HolderLink {
     request: CustodyRequest<Method>
   ): Promise<CustodyAnswer<Method>> {
     return ask(this.#parts, options, method, request)
+  }
+
+  #open(blocks: readonly BlockSet[]): void {
+    for (const one of blocks) {
+      this.#granted.add(one)
+      this.#parts.uploads?.grant(one)
+    }
+  }
+
+  /** What somebody else still waits for stays open. */
+  #shut(blocks: readonly BlockSet[]): void {
+    for (const { log, window, bitmap } of blocks.filter(one => this.#granted.delete(one))) {
+      const needed = [...this.#granted]
+        .filter(other => other.log === log && other.window === window)
+        .reduce((all, other) => union(all, other.bitmap), emptyBitmap())
+      this.#parts.uploads?.withdraw({ log, window, bitmap: difference(bitmap, needed) })
+    }
   }
 
   /** A receipt for a window that names at least these blocks. */

@@ -230,7 +230,8 @@ export class KeeperPerson {
   async forgetAll(): Promise<void> {
     for (const place of [...this.book.windows()])
       await this.holds.inTurn(place, async () => {
-        await this.holds.drop({ ...place, bitmap: this.book.kept(place) })
+        const bitmap = this.book.kept(place)
+        if (!isEmptyBitmap(bitmap)) await this.holds.drop({ ...place, bitmap })
       })
   }
 

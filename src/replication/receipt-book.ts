@@ -90,6 +90,7 @@ export class ReceiptBook {
   #chain: ChainRow
   #usedBytes: number
   #isDurable = true
+  #isStale = false
   #drain: Promise<void> | undefined
 
   /** @throws {SyncError} `DAMAGED` */
@@ -122,13 +123,10 @@ export class ReceiptBook {
     return bytes
   }
 
-  /** All windows in which something is under receipt. */
-  *windows(): Iterable<WindowPlace & { readonly bitmap: Uint8Array }> {
+  /** All windows that there are receipts of, by the age of their receipts; some are empty. */
+  *windows(): Iterable<WindowPlace> {
     const { records, identity } = this.#parts
-    for (const { row } of records.sequences.rows([identity])) {
-      const bitmap = this.kept(row)
-      if (bitmap.some(byte => byte !== 0)) yield { ...row, bitmap }
-    }
+    for (const { row } of records.sequences.rows([identity])) yield row
   }
 
   /**
@@ -140,9 +138,7 @@ export class ReceiptBook {
   record(change: KeptChange): Promise<Uint8Array> {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ change, resolve, reject })
-      this.#drain ??= this.#drainAll().finally(() => {
-        this.#drain = undefined
-      })
+      this.#drain ??= this.#drainAll()
     })
   }
 
@@ -171,6 +167,8 @@ export class ReceiptBook {
     await Promise.resolve()
     while (this.#waiting.length > 0)
       await this.#recordBatch(this.#waiting.splice(0, RECEIPT_BATCH_MAX))
+    // In the step that found nothing to do: who comes later begins anew.
+    this.#drain = undefined
   }
 
   async #recordBatch(batch: readonly Waiting[]): Promise<void> {
@@ -180,6 +178,7 @@ export class ReceiptBook {
     const signed: Signed[] = []
     for (const waiting of batch) {
       try {
+        this.#reread()
         const { receipt, rows } = await this.#sign(waiting.change, standings)
         changes.push(...rows)
         signed.push({ waiting, receipt })
@@ -194,16 +193,27 @@ export class ReceiptBook {
       this.#isDurable = true
       for (const { waiting, receipt } of signed) waiting.resolve(receipt)
     } catch (error) {
-      this.#recover(signed, error)
+      this.#recover()
+      for (const { waiting } of signed) waiting.reject(error)
     }
   }
 
   /** It may have been written and not be durable: what the store says is what holds. */
-  #recover(signed: readonly Signed[], error: unknown): void {
+  #recover(): void {
     this.#isDurable = false
+    this.#isStale = true
+    try {
+      this.#reread()
+    } catch {
+      // The store cannot be read either; it is tried again before anything is signed.
+    }
+  }
+
+  #reread(): void {
+    if (!this.#isStale) return
     this.#chain = this.#recordedChain()
     this.#usedBytes = this.#recordedBytes()
-    for (const { waiting } of signed) waiting.reject(error)
+    this.#isStale = false
   }
 
   async #makeDurable(): Promise<void> {

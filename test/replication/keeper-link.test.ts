@@ -154,6 +154,19 @@ t.test('blocks may be had while they are held and no longer', async t => {
   t.same([during, one.granted, one.withdrawn], [[1, 0], [blocks], [blocks]])
 })
 
+t.test('blocks that another hold waits for stay open', async t => {
+  const answers: ((bytes: Uint8Array) => void)[] = []
+  const one = told(() => new Promise(resolve => answers.push(resolve)))
+  const [first, second] = [blocksOf(log, 0, 3), blocksOf(log, 2, 5)]
+  const held = [one.link.hold(first), one.link.durable({ logs: new Map(), blocks: [second] })]
+  answers[0]?.(encodeRefusal('FULL', 'no room'))
+  await t.rejects(Promise.all(held.slice(0, 1)), { code: 'FULL' })
+  t.same(one.withdrawn, [blocksOf(log, 0, 2)])
+  answers[1]?.(encodeAnswer('durable', {}))
+  await held[1]
+  t.same(one.withdrawn.at(-1), second)
+})
+
 t.test('receipts() refuses what is out of order, without end, or of others', async t => {
   const lie = (receipts: Uint8Array[], isLast = true): KeeperLink =>
     says('receipts', { receipts, isLast })

@@ -72,8 +72,15 @@ t.test('record() chains receipts and counts bytes', async t => {
   t.same([next.sequence, next.previous], [5, receiptHash(all[3] ?? filled(0, 0))])
   t.same(
     [...later.windows()].map(({ window }) => window),
-    [1]
+    [1, 0]
   )
+})
+
+t.test('record() as soon as the one before resolves', async t => {
+  const book = bookOf(new MemoryKeyValueStore())
+  for (let index = 0; index < 20; index++)
+    await Promise.all([book.record(plus(index, 1)), book.record(plus(index, 2))])
+  t.equal(book.sequence, 40)
 })
 
 t.test('operations are not counted here', async t => {
@@ -93,6 +100,18 @@ t.test('what was not written was not signed', async t => {
   const second = openReceipt(await book.record(plus(2, 10)))
   t.same([second.sequence, second.previous], [2, receiptHash(first)])
   t.same([...indexesOf(second)], [0, 2])
+})
+
+t.test('a store that was closed under it is an error and nothing more', async t => {
+  const store = new MemoryKeyValueStore()
+  const book = bookOf(store)
+  const recording = book.record(plus(0, 10))
+  const closing = store.close()
+  await t.rejects(recording, { code: 'CLOSED' })
+  await closing
+  await t.rejects(book.record(plus(0, 10)), { code: 'CLOSED' })
+  await t.rejects(book.record(plus(1, 10)), { code: 'CLOSED' })
+  await book.close()
 })
 
 t.test('what may not be durable is not handed out', async t => {

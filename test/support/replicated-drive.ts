@@ -21,7 +21,7 @@ import { KnownPairs, type KnownPair } from '../../src/replication/known-pairs.ts
 import { signAnnouncement } from '../../src/replication/log-announcement.ts'
 import { LogHome } from '../../src/replication/log-home.ts'
 import type { PeerConnection, PeerNetwork } from '../../src/replication/peer-network.ts'
-import { Replication } from '../../src/replication/replication.ts'
+import { Replication, type ConnectedDevice } from '../../src/replication/replication.ts'
 import type { BlockStore } from '../../src/sync/block-store.ts'
 import type { Clock } from '../../src/sync/clock.ts'
 import type { Log, LogKey } from '../../src/sync/log.ts'
@@ -136,6 +136,8 @@ export class ReplicatedDevice {
   onBlock: (log: LogKey, index: number) => void = () => undefined
   onPeers: () => void = () => undefined
   takesConnection: (connection: PeerConnection) => boolean = () => false
+  /** Called when a conversation with another device has begun. */
+  onDevice: (device: ConnectedDevice) => void = () => undefined
   /** Devices that a conversation was begun with, by name. */
   readonly met: string[] = []
   readonly network: PeerNetwork[] = []
@@ -219,7 +221,10 @@ export class ReplicatedDevice {
       onEntries: log => this.onEntries(log),
       onBlock: (log, index) => this.onBlock(log, index),
       onPeers: () => this.onPeers(),
-      onDevice: ({ member }) => this.met.push(member.name),
+      onDevice: device => {
+        this.met.push(device.member.name)
+        this.onDevice(device)
+      },
       takesConnection: connection => this.takesConnection(connection),
       onOutrun: () => this.events.push('outrun'),
       report: message => this.reports.push(message)

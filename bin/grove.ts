@@ -20,6 +20,7 @@ import { inviteCommand } from './commands/invite.ts'
 import { joinCommand } from './commands/join.ts'
 import { mountCommand } from './commands/mount.ts'
 import { rebuildIndexCommand } from './commands/rebuild-index.ts'
+import { recoverCommand } from './commands/recover.ts'
 import { redundancyCommand } from './commands/redundancy.ts'
 import { statusCommand } from './commands/status.ts'
 import { stopCommand } from './commands/stop.ts'
@@ -38,6 +39,7 @@ const COMMANDS: readonly Command[] = [
   statusCommand,
   inviteCommand,
   joinCommand,
+  recoverCommand,
   devicesCommand,
   holdersCommand,
   redundancyCommand,

@@ -56,7 +56,11 @@ export class LoopbackFabric implements PeerNetworkFabric {
 
   network(keysOf?: PeerNetwork): HyperswarmNetwork {
     const known = keysOf === undefined ? undefined : this.#keys.get(keysOf)
-    const keyPair = known ?? signingKeyPair(systemRandom.bytes(32))
+    return this.networkOf(known ?? signingKeyPair(systemRandom.bytes(32)))
+  }
+
+  /** Adds a device with these keys. */
+  networkOf(keyPair: NetworkKeyPair): HyperswarmNetwork {
     const network = new HyperswarmNetwork({
       keyPair,
       bootstrap: [this.bootstrap],

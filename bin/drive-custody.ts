@@ -23,6 +23,7 @@ import type { LogHome } from '../src/replication/log-home.ts'
 import { PacedTask } from '../src/replication/paced-task.ts'
 import type { PeerConnection, PeerNetwork } from '../src/replication/peer-network.ts'
 import { RecoveryKeeper } from '../src/replication/recovery-keeper.ts'
+import { takeLateSummaries } from '../src/replication/take-late-summaries.ts'
 import type { ConnectedDevice } from '../src/replication/replication.ts'
 import { WINDOW_BLOCKS } from '../src/sync/block-bitmap.ts'
 import type { Clock } from '../src/sync/clock.ts'
@@ -38,6 +39,7 @@ import type { DaemonLog } from './daemon-log.ts'
 import { DeviceSigner } from './device-signer.ts'
 import { DriveBlocks } from './drive-blocks.ts'
 import type { DrivePeers } from './drive-peers.ts'
+import type { PendingRecovery } from './pending-recovery.ts'
 import { custodySettings, parseContentPolicy, type Settings } from './settings.ts'
 import { systemRandom } from './system-random.ts'
 import { yieldToEventLoop } from './yield-to-event-loop.ts'
@@ -72,8 +74,8 @@ export interface DriveCustodyParts {
   readonly blocksOf: (log: LogKey) => RemoteBlocks | undefined
   /** The devices that are connected, by id. */
   readonly online: () => readonly string[]
-  /** Whether this device may not know all of the drive yet, as after a recovery. */
-  readonly isIncomplete: () => boolean
+  /** The holders that a recovery still waits for. */
+  readonly recovery: PendingRecovery
   /** Time. */
   readonly clock: Clock
   /** Where faults and notable events go. */
@@ -208,7 +210,7 @@ export class DriveCustody {
 
   /** Whether what superseded others may be cleared: nothing is below its floor. */
   get mayClear(): boolean {
-    return !this.#parts.isIncomplete() && !hasRisk(this.custodian)
+    return !this.#parts.recovery.isIncomplete && !hasRisk(this.custodian)
   }
 
   /** Does without the copies of a holder from now on, or with them again. */
@@ -275,10 +277,23 @@ export class DriveCustody {
       onLink: link => {
         this.custodian.linkOpened(link)
         this.#recovery.linkOpened(link)
+        this.#askLate(link)
       },
       onLinkClosed: link => this.custodian.linkClosed(link),
       report
     })
+  }
+
+  /** A holder that did not answer while the drive was recovered may know more of it. */
+  #askLate(link: KeeperLink): void {
+    const { peers, keys, kept: logs, replica, recovery } = this.#parts
+    const { members, pairs, holders } = peers
+    const network = holders.byId(link.id)?.statement.network
+    if (network === undefined) return
+    const { identity, drive } = keys
+    const statements = () => replica.statements()
+    const known = { identity, drive, statements, members, pairs, logs }
+    recovery.holderConnected(network, signal => takeLateSummaries(link, known, { signal }))
   }
 
   #makeRecovery(report: (message: string, cause?: unknown) => void): RecoveryKeeper {
@@ -369,7 +384,7 @@ export class DriveCustody {
         challengesPerHour: auditsPerHour,
         bytesPerHour: (audits.bytesPerHour / audits.challengesPerHour) * auditsPerHour
       },
-      mayRelease: !this.#parts.isIncomplete()
+      mayRelease: !this.#parts.recovery.isIncomplete
     }
   }
 }

@@ -29,6 +29,7 @@ import type { DriveFiles } from './drive-files.ts'
 import type { DrivePeers } from './drive-peers.ts'
 import type { NetworkOptions } from './network-environment.ts'
 import { openPairingNetwork } from './pairing-network.ts'
+import type { PendingRecovery } from './pending-recovery.ts'
 import { parseContentPolicy, type ContentPolicy, type Settings } from './settings.ts'
 import { systemRandom } from './system-random.ts'
 import { yieldToEventLoop } from './yield-to-event-loop.ts'
@@ -55,8 +56,8 @@ export interface DriveNetworkParts {
   readonly kept: DeviceKeptLogs
   /** The files of the drive. */
   readonly files: DriveFiles
-  /** Whether this device may not know all of the drive yet, as after a recovery. */
-  readonly isIncomplete: () => boolean
+  /** The holders that a recovery still waits for. */
+  readonly recovery: PendingRecovery
   /** Time. */
   readonly clock: Clock
   /** Where faults and notable events go. */

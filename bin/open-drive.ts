@@ -15,6 +15,7 @@ import { DrivePeers } from './drive-peers.ts'
 import type { Home } from './home.ts'
 import { openIndexed } from './open-index.ts'
 import { OpenedDrive } from './opened-drive.ts'
+import { PendingRecovery } from './pending-recovery.ts'
 import type { Progress } from './progress-bar.ts'
 import { readSettings } from './settings.ts'
 import { SystemClock } from './system-clock.ts'
@@ -61,6 +62,7 @@ async function openEpochs(options: OpenDriveOptions, lostEntries: boolean): Prom
   const { home, log, keys, startAnew, onProgress } = options
   const settings = await readSettings(home.settingsFile)
   const anew = startAnew === undefined ? {} : { startAnew }
+  const recovery = await PendingRecovery.open({ home, clock, log })
   const logs = await DeviceLogs.open({ home, keys, random: systemRandom, clock, ...anew })
   if (logs.reason !== false) log.write(`new log epoch ${logs.current.epoch.number}: ${logs.reason}`)
   try {
@@ -77,6 +79,7 @@ async function openEpochs(options: OpenDriveOptions, lostEntries: boolean): Prom
       for (const bytes of epochStatements(keys, logs.current.epoch))
         indexed.replica.execute({ type: 'statement', bytes })
     return new OpenedDrive({
+      recovery,
       home,
       keys,
       log,
@@ -88,6 +91,7 @@ async function openEpochs(options: OpenDriveOptions, lostEntries: boolean): Prom
       ...indexed
     })
   } catch (error) {
+    await recovery.close()
     await logs.close('unchanged')
     throw error
   }

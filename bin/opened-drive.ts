@@ -47,6 +47,7 @@ import type { Home } from './home.ts'
 import { IndexSeal } from './index-seal.ts'
 import type { Indexed } from './open-index.ts'
 import { machineTag } from './machine-tag.ts'
+import type { PendingRecovery } from './pending-recovery.ts'
 import { jsonName, type JsonName } from './printable-name.ts'
 import type { Progress } from './progress-bar.ts'
 import type {
@@ -81,6 +82,10 @@ const NETWORK_OFF = 'the network is off; see daemon.log in the home'
 const LOST_ENTRIES =
   'the disk lost the newest entries of the logs (damage of the write-ahead log); compare with a backup'
 
+function waitingText(count: number): string {
+  return `the recovery waits for ${count} holder${count === 1 ? '' : 's'}, and no copy is given up until then; \`grove recover --accept-incomplete\` goes on without`
+}
+
 /** What an open drive is made of; it owns all of it. */
 export interface OpenedParts extends Indexed {
   /** The home; its lock is the caller's. */
@@ -95,6 +100,8 @@ export interface OpenedParts extends Indexed {
   readonly logs: DeviceLogs
   /** Who belongs to the drive. */
   readonly peers: DrivePeers
+  /** The holders that a recovery still waits for. */
+  readonly recovery: PendingRecovery
   /** The settings. */
   readonly settings: Settings
   /** Whether this start found that the logs had lost entries. */
@@ -126,7 +133,7 @@ export class OpenedDrive implements ServedDrive {
       clock,
       keepSec: () => parseDuration(this.#settings['history.keep']) / 1_000,
       wasUnclean: logs.wasUnclean || replica.wasRebuilt,
-      mayClear: () => this.#network?.mayClear ?? true,
+      mayClear: () => !parts.recovery.isIncomplete && (this.#network?.mayClear ?? true),
       report: (message, cause) => log.write(message, cause)
     })
     this.#collector.start()
@@ -185,13 +192,12 @@ export class OpenedDrive implements ServedDrive {
       kept,
       stores: this.#stores,
       files: this.#files,
-      settings: () => this.#settings,
-      isIncomplete: () => false
+      settings: () => this.#settings
     })
   }
 
   async status(): Promise<DriveStatus> {
-    const { keys, logs, replica, home } = this.#parts
+    const { keys, logs, replica, home, recovery } = this.#parts
     const { unflushedBytes, damagedEntries, failure } = replica.status
     const survival = await this.#network?.custody?.survival()
     const inFiles = [...this.#open].reduce((sum, vfs) => sum + vfs.unflushedBytes, 0)
@@ -203,6 +209,7 @@ export class OpenedDrive implements ServedDrive {
       damagedEntries,
       network: this.#networkStatus(),
       ...(survival !== undefined && { survival }),
+      ...(recovery.isIncomplete && { problem: waitingText(recovery.count) }),
       ...(failure !== undefined && { problem: failure }),
       ...(this.#parts.lostEntries && { problem: LOST_ENTRIES })
     }
@@ -400,6 +407,7 @@ export class OpenedDrive implements ServedDrive {
     let end: 'clean' | 'broken' = 'broken'
     try {
       await this.#connecting
+      await this.#parts.recovery.close()
       await this.#network?.close()
       await this.#stores?.close()
       await this.#collector.close()

@@ -62,6 +62,8 @@ const STEPS_MAX = 120
 const TEN_YEARS_SEC = 315_576_000
 /** How often devices tell each other what they have, in milliseconds. */
 const GOSSIP_MS = 200
+/** The longest that a message is under way, in milliseconds. */
+const DELAY_MS_MAX = 2000
 /** The longest that time moves in a step, in milliseconds. */
 const STEP_MS_MAX = 500
 /** The longest that time moves between two steps, in milliseconds. */
@@ -356,6 +358,8 @@ class Simulation {
       }
     }
     this.#connect()
+    // What is under way arrives: it may be what who sent it has lost.
+    this.#clock.advance(DELAY_MS_MAX)
     for (const device of this.#devices) {
       await this.#checkKernel(device)
       await this.#finish(this.#actors.get(device)?.closeAll(device.session))
@@ -459,7 +463,7 @@ class Simulation {
 /** Each kind of fault is absent in some runs, so that it does not hide what others would show. */
 function drawFaults(random: SeededRandom): NetworkFaults {
   const some = (max: number): number => (random.integer(2) === 0 ? 0 : random.integer(max))
-  return { lossPercent: some(50), duplicatePercent: some(30), delayMsMax: some(2000) }
+  return { lossPercent: some(50), duplicatePercent: some(30), delayMsMax: some(DELAY_MS_MAX) }
 }
 
 function textOf(map: ReadonlyMap<string, unknown>): string {

@@ -82,6 +82,8 @@ interface Group {
 export class NamesView {
   /** Whether changes are gathered for {@link NamesView.settle}. */
   isTracking = false
+  /** Told of directories that are shown with others than before, or alone. Set by the index. */
+  onRegrouped: (ino: number) => void = () => undefined
   readonly #parts: NamesViewParts
   readonly #unionRows: Table<readonly number[]>
   readonly #contestedRows: Table<Name>
@@ -297,6 +299,8 @@ export class NamesView {
     for (const [shown, names] of this.#renewed) this.#renew(shown, names)
     this.#renewed.clear()
     const changes = this.isTracking ? [...this.#changes()] : []
+    for (const [ino, before] of this.#regrouped)
+      for (const each of [ino, before]) this.onRegrouped(each)
     this.#before.clear()
     this.#regrouped.clear()
     return changes

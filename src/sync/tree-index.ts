@@ -198,6 +198,7 @@ export class TreeIndex implements TreeRows {
       time: causality.timeOf(id)
     })
     this.view = new NamesView(tables, { names, inodes, causality, authorOf }, byName)
+    this.view.onRegrouped = ino => this.noteAttributes(ino)
     this.#meta = tables.table({ number: TABLE_META, ...NUMBER_FORMAT })
     this.orphans = tables.table<OperationId>({
       number: TABLE_ORPHAN,
@@ -395,6 +396,8 @@ export class TreeIndex implements TreeRows {
     this.#resolve()
     if (!this.view.isTracking) return NOTHING
     const changes = this.#changes
+    // Attributes of directories shown as one are those of a member, known by another's number.
+    for (const ino of [...changes.attributes]) changes.attributes.add(this.view.shownOf(ino))
     this.#changes = noChanges()
     this.view.isTracking = false
     return changes

@@ -2,7 +2,9 @@
 import t from 'tap'
 import { applyOperation } from '../../src/sync/apply-operation.ts'
 import { ROOT_ID, type Name, type Operation } from '../../src/sync/operation.ts'
+import type { ViewChanges } from '../../src/sync/view-changes.ts'
 import { checkIndex } from '../support/check-index.ts'
+import { NONE_OPEN } from '../support/memory-index.ts'
 import {
   at,
   createOf,
@@ -146,6 +148,31 @@ t.test('what a merge changed of a file and its directory is told', async t => {
   t.ok(index.settle().content.has(ino))
   apply(2, renameOf(file, 'g'))
   t.ok(index.settle().attributes.has(1), 'the times of the directory')
+})
+
+t.test('what a merge changed of directories shown as one is told by the number shown', async t => {
+  const devices = await TwoDeviceIndex.create()
+  const { index } = devices
+  devices.merge(B, mkdirOf('d'))
+  const { d: ino = 0 } = devices.names()
+  const before = index.inode(ino)
+  const apply = (at: number, operation: Operation): ViewChanges => {
+    const seen = new Map(at === 0 ? [] : [[B, 1] as const])
+    index.recordEntry({ log: A, index: at, lamport: 1 + at, time: { sec: 0, nsec: 0 }, seen })
+    applyOperation(index, { log: A, index: at, number: 0 }, operation, NONE_OPEN)
+    return index.settle()
+  }
+  const early = { log: A, index: 0, number: 0 }
+  const joined = apply(0, { ...mkdirOf('d'), time: at(7) } as Operation)
+  t.not(index.inode(ino).mtime, before.mtime, 'it has the attributes of the first')
+  t.ok(joined.attributes.has(ino), 'the first one joined it')
+  const mode = 0o700
+  const changed = apply(1, { type: 'setattr', inode: early, base: early, mode, time: at(8) })
+  t.equal(index.inode(ino).mode, mode)
+  t.ok(changed.attributes.has(ino), 'the first one changed')
+  const parted = apply(2, renameOf(early, 'e'))
+  t.strictSame(index.inode(ino).mode, before.mode)
+  t.ok(parted.attributes.has(ino), 'the first one left it')
 })
 
 t.test('a name that somebody gives beats a conflict name, until it goes', async t => {

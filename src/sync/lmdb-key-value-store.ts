@@ -127,14 +127,20 @@ export class LmdbKeyValueStore implements KeyValueStore {
   }): Iterable<readonly [key: Uint8Array, value: Uint8Array]> {
     this.#checkOpen()
     if (Buffer.compare(bounds.from, bounds.to) >= 0) return
+    const rows = this.#database.getRange({ start: bounds.from, end: bounds.to })
+    const iterator = rows[Symbol.iterator]()
+    let isOver = false
     try {
-      const rows = this.#database.getRange({ start: bounds.from, end: bounds.to })
-      for (const { key, value } of rows) {
-        yield [key, value]
+      for (let row = iterator.next(); row.done !== true; row = iterator.next()) {
+        yield [row.value.key, row.value.value]
         this.#checkOpen()
       }
+      isOver = true
     } catch (error) {
       throw syncErrorOf(error)
+    } finally {
+      // A cursor that is given back to a closed environment ends the process (seen in 3.5.6).
+      if (!isOver && this.#closing === undefined) iterator.return?.()
     }
   }
 

@@ -15,6 +15,7 @@ import { conflictsCommand } from './commands/conflicts.ts'
 import { devicesCommand } from './commands/devices.ts'
 import { explainCommand } from './commands/explain.ts'
 import { holdersCommand } from './commands/holders.ts'
+import { hostCommand } from './commands/host.ts'
 import { initCommand } from './commands/init.ts'
 import { inviteCommand } from './commands/invite.ts'
 import { joinCommand } from './commands/join.ts'
@@ -51,6 +52,7 @@ const COMMANDS: readonly Command[] = [
   verifyCommand,
   rebuildIndexCommand,
   configCommand,
+  hostCommand,
   bootstrapCommand
 ]
 
@@ -93,6 +95,8 @@ function makeParser(): Parser {
     .version(version(), '-V, --version', 'print the version')
     .helpOption('-h, --help', 'show help')
     .helpCommand('help [command]', 'show help for a command')
+    // An option belongs to the command that it comes after.
+    .enablePositionalOptions()
     .exitOverride()
     .configureOutput({ outputError: (text, write) => write(oneLine(text)) })
     .addHelpText('after', examplesText(EXAMPLES))
@@ -107,8 +111,9 @@ function addCommand(parser: Parser, command: Command): void {
     .helpOption('-h, --help', 'show help')
     .addHelpText('after', examplesText(command.examples))
   for (const [syntax, summary] of command.positional) sub.argument(syntax, summary)
-  for (const { flags, summary, choices, hidden = false } of command.options) {
+  for (const { flags, summary, choices, hidden = false, repeats = false } of command.options) {
     const option = new Option(flags, summary).hideHelp(hidden)
+    if (repeats) option.argParser(joinLines)
     sub.addOption(choices === undefined ? option : option.choices(choices))
   }
   sub.option('--json', 'print the result as JSON')
@@ -117,7 +122,12 @@ function addCommand(parser: Parser, command: Command): void {
     const context = makeContext(values['json'] === true)
     exitCode = (await command.run(context, readInput(sub))) ?? 0
   })
+  sub.enablePositionalOptions()
   for (const each of command.subcommands ?? []) addCommand(sub, each)
+}
+
+function joinLines(value: string, before: string | undefined): string {
+  return before === undefined ? value : `${before}\n${value}`
 }
 
 function readInput(parsed: Parser): Input {

@@ -6,6 +6,7 @@
  */
 import type { MountedStatus } from './api.ts'
 import type { GroveErrorCode } from './grove-error.ts'
+import type { HolderCodeAnswer } from './holder-api.ts'
 import type { Progress } from './progress-bar.ts'
 
 /** One message. */
@@ -13,6 +14,7 @@ export type LaunchMessage =
   | { readonly kind: 'alive' }
   | { readonly kind: 'progress'; readonly progress: Progress }
   | { readonly kind: 'mounted'; readonly mounted: MountedStatus }
+  | { readonly kind: 'hosting'; readonly code: HolderCodeAnswer }
   | { readonly kind: 'failed'; readonly code: GroveErrorCode; readonly message: string }
 
 /** How often a starting daemon says that it is alive, in milliseconds. */

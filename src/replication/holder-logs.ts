@@ -37,6 +37,8 @@ export interface HolderLogsParts {
   readonly drive: Uint8Array
   /** The person's devices; borrowed. */
   readonly members: Members
+  /** Asked before an entry of an operation log is stored; each is unless given. */
+  readonly admitsOperation?: (bytes: number) => boolean
   /** Time. */
   readonly clock: Clock
   /** Told when blocks were forgotten: their disk is to be given back. */
@@ -153,13 +155,19 @@ export class HolderLogs implements KeptLogs {
   }
 
   #added({ operationLog, contentLog }: KnownPair): void {
-    const cores = [operationLog, contentLog].map(({ key }) => {
+    const [operations, content] = [operationLog, contentLog].map(({ key }) => {
       this.#known.add(key)
       return this.#logs.core(key)
     })
-    cores[0]?.follow()
-    cores[1]?.setAllowPush(false)
-    for (const { stream } of this.#connections) for (const core of cores) core.attach(stream)
+    const { admitsOperation } = this.#parts
+    if (admitsOperation !== undefined && operations !== undefined)
+      operations.admitsBlock = admitsOperation
+    operations?.follow()
+    content?.setAllowPush(false)
+    for (const { stream } of this.#connections) {
+      operations?.attach(stream)
+      content?.attach(stream)
+    }
   }
 
   #row(log: LogKey): Uint8Array {

@@ -40,6 +40,8 @@ export interface KeptPerson {
   readonly drive: Uint8Array
   /** The person's devices; borrowed. */
   readonly members: Members
+  /** Asked before an entry of an operation log is stored; each is unless given. */
+  readonly admitsOperation?: (bytes: number) => boolean
 }
 
 /** See the module. */
@@ -82,7 +84,8 @@ export class HolderStore {
    *
    * @throws {SyncError} when they cannot be opened
    */
-  async person({ identity, drive, members }: KeptPerson): Promise<HolderLogs> {
+  async person(person: KeptPerson): Promise<HolderLogs> {
+    const { identity, drive, members } = person
     if (this.#isClosed) throw new SyncError('CLOSED', 'the disk was closed')
     const id = Buffer.concat([identity, drive]).toString('hex')
     const { records, clock } = this.#options
@@ -91,9 +94,7 @@ export class HolderStore {
     const opening = HolderLogs.open({
       logHome: this.#logHome,
       records,
-      identity,
-      drive,
-      members,
+      ...person,
       clock,
       onForgotten: blocks => this.#reclaimIn(blocks)
     })

@@ -58,6 +58,8 @@ export type CoreWatcher = (news: CoreNews, index?: number) => void
 export class ReplicatedCore {
   /** The log's name. */
   readonly key: LogKey
+  /** Whether a block of so many bytes that a peer sent may be stored; every block unless set. */
+  admitsBlock: (bytes: number) => boolean = () => true
   readonly #core: Core
   readonly #options: ReplicatedCoreOptions
   readonly #limited = new Map<CorePeer, LimitedPeer>()
@@ -205,11 +207,12 @@ export class ReplicatedCore {
         this.#unmark(proof)
         throw new Error('a length of no log')
       }
-      if (await this.#isAdmitted(proof)) {
+      const hasSpace = await this.#hasSpaceFor(proof)
+      if (hasSpace && this.#admits(proof)) {
         if (await verify(proof, from).catch(rethrowAsForged)) return true
       } else {
         from.paused = true
-        this.#options.onStarved()
+        if (!hasSpace) this.#options.onStarved()
         this.#tell('starved')
       }
       this.#unmark(proof)
@@ -217,12 +220,17 @@ export class ReplicatedCore {
     }
   }
 
+  #admits({ block }: CoreProof): boolean {
+    if (block === null || block.value === null) return true
+    return this.has(block.index) || this.admitsBlock(block.value.length)
+  }
+
   /** Hypercore takes a block that was pushed and not stored for one that is under way, for ever. */
   #unmark({ block }: CoreProof): void {
     if (block !== null) this.#core.core.replicator._unmarkInflight(block.index)
   }
 
-  async #isAdmitted({ block }: CoreProof): Promise<boolean> {
+  async #hasSpaceFor({ block }: CoreProof): Promise<boolean> {
     return this.#options.guard.admit(PROOF_BYTES + (block?.value?.length ?? 0)).then(
       () => true,
       () => false

@@ -162,3 +162,28 @@ t.test('a log that is learned while connected is replicated at once, to every de
   await logs.arrived(device.operationLog.key, 2, { idleMs: 5000 })
   t.same(await logs.read(device.contentLog.key, 7), block(7))
 })
+
+t.test('an entry that is more than its person may keep is not stored', async t => {
+  const stage = await HolderStage.open(t)
+  const { device, store } = stage
+  const asked: number[] = []
+  stage.logs = await store.person({
+    ...stage.person(),
+    drive: filled(32, 1)
+  })
+  t.equal(stage.logs.operationLogs().length, 0, 'of another drive')
+  await stage.store.close()
+  await stage.reopen(bytes => {
+    asked.push(bytes)
+    return bytes < 10
+  })
+  await device.commit(Buffer.from('short'))
+  await stage.connect()
+  await stage.logs.arrived(device.operationLog.key, 1, { idleMs: 5000 })
+  const refused = stage.logs.arrived(device.operationLog.key, 2, { idleMs: 5000 })
+  const rejected = rejectsWith(t, 'NO_SPACE', () => refused, 'the entry')
+  await device.commit(Buffer.from('more than may be kept'))
+  await rejected
+  t.equal(stage.logs.contiguousLength(device.operationLog.key), 1)
+  t.ok(asked.includes(21) && !stage.store.isStarved)
+})

@@ -71,10 +71,13 @@ export class HolderStage {
   }
 
   /** Opens the holder's disk again after it was closed. */
-  async reopen(): Promise<void> {
+  async reopen(admitsOperation?: (bytes: number) => boolean): Promise<void> {
     const { directory, records, reports } = this
     const parts = { directory, records, reports, clock: new SystemClock() }
-    Object.assign(this, await openStore(this.drive, parts))
+    Object.assign(
+      this,
+      await openStore(this.drive, { ...parts, ...(admitsOperation && { admitsOperation }) })
+    )
   }
 
   /** The person as the holder knows it. */
@@ -122,9 +125,10 @@ export class HolderStage {
 
 async function openStore(
   drive: ReplicatedDrive,
-  parts: Pick<HolderStage, 'directory' | 'records' | 'reports'> & { readonly clock: Clock }
+  parts: Pick<HolderStage, 'directory' | 'records' | 'reports'> &
+    Pick<KeptPerson, 'admitsOperation'> & { readonly clock: Clock }
 ): Promise<Pick<HolderStage, 'store' | 'logs'>> {
-  const { directory, records, reports, clock } = parts
+  const { directory, records, reports, clock, admitsOperation } = parts
   const report = (message: string): number => reports.push(message)
   const store = await HolderStore.open({
     directory: join(directory, 'logs'),
@@ -132,7 +136,8 @@ async function openStore(
     clock,
     report
   })
-  return { store, logs: await store.person(personOf(drive)) }
+  const person = { ...personOf(drive), ...(admitsOperation && { admitsOperation }) }
+  return { store, logs: await store.person(person) }
 }
 
 /** Without any key. */

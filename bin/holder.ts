@@ -1,0 +1,252 @@
+/**
+ * A holder: keeps sealed blocks for the persons who have a code of it, answers their devices and
+ * its owner's commands, from the start to a clean end. It opens nothing that it keeps.
+ *
+ * @module
+ */
+import type { DeviceKeys } from '../src/crypto/device-keys.ts'
+import { encodeHolderCode } from '../src/crypto/holder-code.ts'
+import type { HolderLogs } from '../src/replication/holder-logs.ts'
+import { HolderStore } from '../src/replication/holder-store.ts'
+import { HyperswarmNetwork } from '../src/replication/hyperswarm-network.ts'
+import { Keeper } from '../src/replication/keeper.ts'
+import { KeeperRecords } from '../src/replication/keeper-records.ts'
+import { RecordKeeper } from '../src/replication/record-keeper.ts'
+import type { Clock } from '../src/sync/clock.ts'
+import type { KeyValueStore } from '../src/sync/key-value-store.ts'
+import { LmdbKeyValueStore } from '../src/sync/lmdb-key-value-store.ts'
+import type { DaemonLog } from './daemon-log.ts'
+import type { HolderCodeAnswer, HolderInviteRequest, HolderProcessStatus } from './holder-api.ts'
+import type { HolderHome } from './holder-home.ts'
+import {
+  changeHolderSettings,
+  type HolderSettings,
+  type HolderSettingsChange
+} from './holder-settings.ts'
+import type { NetworkOptions } from './network-environment.ts'
+import { SystemClock } from './system-clock.ts'
+import { systemRandom } from './system-random.ts'
+
+/** How long the network is waited for before a code is shown all the same, in milliseconds. */
+export const REACHABLE_MS_MAX = 10_000
+
+const HOUR_MS = 3_600_000
+
+/** What a holder is made of. */
+export interface HolderParts {
+  /** Its home, locked. */
+  readonly home: HolderHome
+  /** Its keys. */
+  readonly keys: DeviceKeys
+  /** What it gives. */
+  readonly settings: HolderSettings
+  /** See `machine-tag.ts`. */
+  readonly machine: Uint8Array
+  /** How to reach the network. */
+  readonly network: NetworkOptions
+  /** Where it writes what happened. */
+  readonly log: DaemonLog
+}
+
+/** What a holder has open. */
+interface OpenedParts {
+  readonly records: KeyValueStore
+  readonly store: HolderStore
+  readonly network: HyperswarmNetwork
+  readonly locators: RecordKeeper
+}
+
+/** See the module. */
+export class Holder {
+  readonly #parts: HolderParts
+  readonly #opened: OpenedParts
+  readonly #logs = new Map<string, HolderLogs>()
+  readonly #clock: Clock
+  #settings: HolderSettings
+  #keeper: Keeper | undefined
+  #closing: Promise<void> | undefined
+
+  private constructor(parts: HolderParts, opened: OpenedParts, clock: Clock) {
+    this.#parts = parts
+    this.#opened = opened
+    this.#clock = clock
+    this.#settings = parts.settings
+  }
+
+  /**
+   * Opens what is kept. Nobody can reach it before {@link Holder.connect}.
+   *
+   * @throws {SyncError}, {ReplicationError} when something of the home cannot be opened
+   */
+  static async open(parts: HolderParts): Promise<Holder> {
+    const clock = new SystemClock()
+    const opened = await openParts(parts, clock)
+    const holder = new Holder(parts, opened, clock)
+    try {
+      await holder.#openKeeper()
+      return holder
+    } catch (error) {
+      await holder.close().catch(() => undefined)
+      throw error
+    }
+  }
+
+  /**
+   * Lets devices call from now on.
+   *
+   * @returns once they can find it, or after {@link REACHABLE_MS_MAX}
+   */
+  async connect(): Promise<void> {
+    const { network } = this.#opened
+    network.onConnection = connection => this.#open().accept(connection)
+    network.listen()
+    await new Promise<void>(resolve => {
+      const timer = setTimeout(resolve, REACHABLE_MS_MAX)
+      void network.reachable().finally(() => {
+        clearTimeout(timer)
+        resolve()
+      })
+    })
+  }
+
+  /** Answers `GET /v1/status`. */
+  async status(): Promise<HolderProcessStatus> {
+    const { network, store } = this.#opened
+    const keeper = this.#open()
+    const persons = keeper.persons().map(({ identity, ...person }) => ({
+      id: hexOf(identity),
+      quotaBytes: person.quotaBytes,
+      usedBytes: person.usedBytes,
+      silentSec: person.silentSec
+    }))
+    const { refused, malformed } = keeper.ends
+    const problem = network.problem ?? (store.isStarved ? 'the disk is too full' : undefined)
+    return {
+      running: true,
+      pid: process.pid,
+      home: this.#parts.home.directory,
+      id: hexOf(this.#parts.keys.publicKeys.signing),
+      ...this.#settings,
+      usedBytes: persons.reduce((sum, { usedBytes }) => sum + usedBytes, 0),
+      diskBytes: await store.bytesOnDisk(),
+      onlineSec: keeper.onlineSec,
+      connections: network.connections.length,
+      refused: network.refused + refused + malformed,
+      persons,
+      ...(problem !== undefined && { problem })
+    }
+  }
+
+  /** Answers `POST /v1/invite`: makes a code that admits one person. */
+  async invite({ spaceBytes, hours }: HolderInviteRequest): Promise<HolderCodeAnswer> {
+    const quotaBytes = spaceBytes ?? this.#settings.spaceBytes
+    const expiresMs = (this.#clock.now().sec + hours * (HOUR_MS / 1000)) * 1000
+    const secret = await this.#open().invite({ quotaBytes, expiresMs })
+    const { network } = this.#parts.keys.publicKeys
+    return {
+      code: encodeHolderCode({ network, secret, expiresMs }),
+      expiresMs,
+      spaceBytes: quotaBytes
+    }
+  }
+
+  /**
+   * Changes what it gives. Less space drops nothing: it only ends the taking.
+   *
+   * @throws {GroveError} `USAGE`
+   */
+  async change(change: HolderSettingsChange): Promise<void> {
+    const before = this.#settings
+    this.#settings = await changeHolderSettings(this.#parts.home.settingsFile, change)
+    const { spaceBytes } = this.#settings
+    const keeper = this.#open()
+    for (const { identity, quotaBytes } of keeper.persons())
+      if (quotaBytes === before.spaceBytes || quotaBytes > spaceBytes) {
+        await keeper.setQuota(identity, spaceBytes)
+        // What was refused is asked for again when the conversation begins anew.
+        this.#logs.get(hexOf(identity))?.hangUp()
+      }
+  }
+
+  /** Makes everything durable and closes it. Idempotent. */
+  async close(): Promise<void> {
+    this.#closing ??= this.#close()
+    await this.#closing
+  }
+
+  async #close(): Promise<void> {
+    const { network, store, records, locators } = this.#opened
+    const steps = [
+      () => this.#keeper?.close(),
+      () => locators.close(),
+      () => network.close(),
+      () => store.close(),
+      () => records.close()
+    ]
+    const failures: unknown[] = []
+    for (const step of steps) await step()?.catch((error: unknown) => failures.push(error))
+    if (failures.length > 0) throw failures[0]
+  }
+
+  async #openKeeper(): Promise<void> {
+    const { keys, machine, log, settings } = this.#parts
+    const { records, store, locators } = this.#opened
+    this.#keeper = await Keeper.open({
+      records: new KeeperRecords(records),
+      keyPair: keys.signing,
+      machine,
+      name: settings.name,
+      openLogs: async person => {
+        const logs = await store.person(person)
+        this.#logs.set(hexOf(person.identity), logs)
+        return logs
+      },
+      clock: this.#clock,
+      random: systemRandom,
+      onOpen: ({ person }, connection) =>
+        this.#logs.get(hexOf(person.identity))?.attach(connection),
+      onLocator: (identity, record) => void locators.keep(identity, record),
+      report: (message, cause) => log.write(message, cause)
+    })
+  }
+
+  #open(): Keeper {
+    if (this.#keeper === undefined) throw new RangeError('the keeper is made at once')
+    return this.#keeper
+  }
+}
+
+async function openParts(parts: HolderParts, clock: Clock): Promise<OpenedParts> {
+  const { home, keys, log } = parts
+  // What was signed cannot be derived again.
+  const records = await LmdbKeyValueStore.open({
+    directory: home.recordsDirectory,
+    isDurable: true
+  })
+  let store: HolderStore
+  try {
+    store = await HolderStore.open({
+      directory: home.logsDirectory,
+      records,
+      clock,
+      report: (message, cause) => log.write(message, cause)
+    })
+  } catch (error) {
+    await records.close()
+    throw error
+  }
+  const network = new HyperswarmNetwork({
+    ...parts.network,
+    keyPair: keys.network,
+    isGuest: publicKey => store.isDevice(publicKey),
+    clock,
+    random: systemRandom,
+    report: message => log.write(message)
+  })
+  const locators = new RecordKeeper({ records: network.records, clock, random: systemRandom })
+  return { records, store, network, locators }
+}
+
+function hexOf(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('hex')
+}

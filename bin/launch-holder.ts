@@ -1,0 +1,49 @@
+/**
+ * Starts a holder in the background and waits until devices can find it.
+ *
+ * @module
+ */
+import type { HolderCodeAnswer } from './holder-api.ts'
+import type { HolderHome } from './holder-home.ts'
+import type { HolderSettingsChange } from './holder-settings.ts'
+import type { Environment } from './home.ts'
+import { launchProcess } from './launch-process.ts'
+
+/** What to start, and whom to tell. */
+export interface LaunchHolderOptions {
+  /** The home, prepared. */
+  readonly home: HolderHome
+  /** What it is to be from now on. */
+  readonly change: HolderSettingsChange
+  /** Passed on. */
+  readonly environment: Environment
+  /** Gives up and ends the holder when aborted. */
+  readonly signal: AbortSignal
+}
+
+/**
+ * Starts a holder; it outlives this process.
+ *
+ * @returns a code of it
+ * @throws {GroveError} what it said, or `NO_ANSWER` when it ended or got stuck without a word
+ */
+export async function launchHolder(options: LaunchHolderOptions): Promise<HolderCodeAnswer> {
+  const { home, change, environment, signal } = options
+  return launchProcess({
+    home,
+    words: ['host', '--launched', ...wordsOf(change)],
+    environment,
+    signal,
+    onMessage: message => (message.kind === 'hosting' ? message.code : undefined)
+  })
+}
+
+function wordsOf({ spaceBytes, name, site, labels }: HolderSettingsChange): readonly string[] {
+  const notes = Object.entries(labels ?? {})
+  return [
+    ...(spaceBytes === undefined ? [] : [`--space=${spaceBytes}B`]),
+    ...(name === undefined ? [] : [`--name=${name}`]),
+    ...(site === undefined ? [] : [`--site=${site}`]),
+    ...notes.map(([key, value]) => `--label=${key}=${value}`)
+  ]
+}

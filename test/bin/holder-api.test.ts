@@ -1,0 +1,33 @@
+/** What a holder is asked over its socket is checked. */
+import t from 'tap'
+import {
+  CODE_HOURS_MAX,
+  parseHolderInviteRequest,
+  parseHolderSettingsChange
+} from '../../bin/holder-api.ts'
+
+t.test('requests that make sense are read', async t => {
+  t.same(parseHolderInviteRequest('{"hours":1}'), { hours: 1 })
+  t.same(parseHolderInviteRequest('{"hours":24,"spaceBytes":5}'), { hours: 24, spaceBytes: 5 })
+  t.same(parseHolderSettingsChange('{}'), {})
+  const change = { spaceBytes: 5, name: 'nas', site: 'attic', labels: { a: 'b' } }
+  t.same(parseHolderSettingsChange(JSON.stringify({ ...change, other: 1 })), change)
+})
+
+t.test('others are not', async t => {
+  for (const body of [
+    '',
+    '[]',
+    'null',
+    '{}',
+    '{"hours":0}',
+    '{"hours":1.5}',
+    `{"hours":${String(CODE_HOURS_MAX + 1)}}`,
+    '{"hours":1,"spaceBytes":"5"}',
+    '{"hours":1,"spaceBytes":-1}',
+    '{"hours":1,"spaceBytes":1e16}'
+  ])
+    t.throws(() => parseHolderInviteRequest(body), { code: 'USAGE' }, body)
+  for (const body of ['{"name":1}', '{"site":null}', '{"labels":[]}', '{"labels":{"a":1}}'])
+    t.throws(() => parseHolderSettingsChange(body), { code: 'USAGE' }, body)
+})

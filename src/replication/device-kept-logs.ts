@@ -30,6 +30,7 @@ export interface DeviceKeptLogsParts {
 
 /** See the module. */
 export class DeviceKeptLogs implements KeptLogs {
+  readonly isOwnCopy = true
   readonly #parts: DeviceKeptLogsParts
   readonly #logs: OpenedLogs
 

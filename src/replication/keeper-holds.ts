@@ -95,14 +95,14 @@ export class KeeperHolds {
    */
   giveUpDamaged(blocks: BlockSet): Promise<void> {
     return this.inTurn(blocks, async () => {
-      const { logs, book } = this.#parts
+      const { book } = this.#parts
       const lost = emptyBitmap()
       const kept = intersection(blocks.bitmap, book.kept(blocks))
       for (const index of indexesOf({ ...blocks, bitmap: kept }))
         if ((await this.#readableBytes(blocks.log, index)) === undefined) setBit(lost, index)
       if (isEmptyBitmap(lost)) return
       await this.#remove({ ...blocks, bitmap: lost })
-      await logs.forget({ ...blocks, bitmap: lost })
+      await this.#forget({ ...blocks, bitmap: lost })
     })
   }
 
@@ -113,12 +113,12 @@ export class KeeperHolds {
    */
   async drop(blocks: BlockSet): Promise<Uint8Array> {
     // Noted first: a crash in between leaves blocks that nobody is promised.
-    const { records, identity, logs } = this.#parts
+    const { records, identity } = this.#parts
     const pending = this.#pending(blocks)
     const bitmap = union(pending, blocks.bitmap)
     const place = placeKey(blocks)
     const receipt = await this.#remove(blocks, [records.pending.put({ bitmap }, identity, place)])
-    await logs.forget(blocks)
+    await this.#forget(blocks)
     await this.#settle(blocks)
     return receipt
   }
@@ -171,30 +171,39 @@ export class KeeperHolds {
     const { logs } = this.#parts
     const { log, window, sizes, signal } = bringing
     const indexes = [...indexesOf({ window, bitmap: missing })]
+    let isComplete = true
     for (let at = 0; at < indexes.length;) {
       const piece = indexes.slice(at, at + this.#pieceCount(sizes))
       at += piece.length
       const asked = { log, window, bitmap: bitmapOf(piece) }
       const failure = await failureOf(logs.bring(asked, { signal, idleMs: BRING_IDLE_MS }))
       const stored = logs.stored(log, window)
-      for (const index of piece) if (hasBit(stored, index)) await this.#count(bringing, index)
+      for (const index of piece)
+        if (hasBit(stored, index) && !(await this.#count(bringing, index))) isComplete = false
       if (failure !== undefined) throw failure
     }
+    if (!isComplete) throw new ReplicationError('UNAVAILABLE', 'some blocks cannot be read here')
   }
 
-  async #count({ log, window, isContent, sizes, signal }: Bringing, index: number): Promise<void> {
+  /** @returns false when the block cannot be read, although it was said to be here */
+  async #count(
+    { log, window, isContent, sizes, signal }: Bringing,
+    index: number
+  ): Promise<boolean> {
     const { logs, space } = this.#parts
     let bytes = await this.#readableBytes(log, index)
     if (bytes === undefined) {
       // It was stored before and has gone bad since: it comes anew.
       const block = { log, window, bitmap: bitmapOf([index]) }
       await this.#notePending(block, block.bitmap)
-      await logs.forget(block)
+      await this.#forget(block)
       await logs.bring(block, { signal, idleMs: BRING_IDLE_MS })
-      bytes = (await logs.read(log, index)).length
+      bytes = await this.#readableBytes(log, index)
     }
+    if (bytes === undefined) return false
     if (isContent && !space.reserve(bytes)) throw new ReplicationError('FULL', fullText(space))
     sizes.set(index, bytes)
+    return true
   }
 
   /** So many that they fit if they are like those that came; one at a time near the end. */
@@ -230,6 +239,12 @@ export class KeeperHolds {
     }
   }
 
+  /** Operation logs stay whole, and an own copy is not ours to forget. */
+  async #forget(blocks: BlockSet): Promise<void> {
+    const { logs } = this.#parts
+    if (logs.isOwnCopy !== true && this.#isContent(blocks.log)) await logs.forget(blocks)
+  }
+
   #pending(place: WindowPlace): Uint8Array {
     const { records, identity } = this.#parts
     return records.pending.get(identity, placeKey(place))?.bitmap ?? emptyBitmap()
@@ -250,7 +265,7 @@ export class KeeperHolds {
     if (isEmptyBitmap(pending)) return
     const stored = intersection(pending, logs.stored(log, window))
     const bitmap = difference(stored, book.kept(place))
-    if (!isEmptyBitmap(bitmap) && this.#isContent(log)) await logs.forget({ log, window, bitmap })
+    if (!isEmptyBitmap(bitmap)) await this.#forget({ log, window, bitmap })
     await records.commit([records.pending.remove(identity, placeKey(place))])
   }
 }

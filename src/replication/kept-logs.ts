@@ -19,6 +19,11 @@ export interface BringOptions {
 /** The logs of one person. */
 export interface KeptLogs {
   /**
+   * Whether the blocks are this device's own copy of the drive as well: then they are never
+   * forgotten here, whatever is promised to others.
+   */
+  readonly isOwnCopy?: boolean
+  /**
    * Takes announcements of log pairs (see `log-announcement.ts`). Those that no member signed are
    * ignored; operation logs are followed from then on.
    */
@@ -47,7 +52,7 @@ export interface KeptLogs {
   bring(blocks: BlockSet, options: BringOptions): Promise<void>
   /** Resolves when an operation log is stored up to a length. @throws {SyncError} as `bring` */
   arrived(log: LogKey, length: number, options: BringOptions): Promise<void>
-  /** Forgets blocks; their disk is given back in time. Never fails because of damage. */
+  /** Forgets blocks, unless they are an own copy; their disk is given back in time. Never fails because of damage. */
   forget(blocks: BlockSet): Promise<void>
   /** Makes all that is stored durable. @throws {SyncError} */
   sync(): Promise<void>

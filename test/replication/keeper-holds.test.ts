@@ -192,6 +192,28 @@ t.test('giveUpDamaged() takes only what cannot be read', async t => {
   t.equal(countBits(stage.book.kept(place)), 4, 'a disk that fails for now loses nothing')
 })
 
+t.test('an own copy is never forgotten, whatever fails', async t => {
+  const disk = newDisk()
+  const source = sourceOf()
+  const stage = open(disk, source)
+  stage.logs.isOwnCopy = true
+  await stage.holds.hold(blocksOf(log, 0, 10), signal)
+  await stage.holds.inTurn(place, () => stage.holds.drop(blocksOf(log, 0, 5)))
+  t.same([countBits(stage.book.kept(place)), disk.blocks.size], [5, 10])
+  stage.logs.damage(log, 7)
+  await stage.holds.giveUpDamaged(blocksOf(log, 0, 10))
+  t.same([countBits(stage.book.kept(place)), disk.blocks.size], [4, 10])
+  await t.rejects(stage.holds.hold(blocksOf(log, 0, 10), signal), { code: 'UNAVAILABLE' })
+  t.equal(countBits(stage.book.kept(place)), 9, 'all but the one that cannot be read')
+  stage.faulty.failAfter = 2
+  stage.faulty.isPersistent = true
+  await t.rejects(stage.holds.hold(blocksOf(log, 20, 30), signal), { code: 'IO' })
+  const crashed = open(disk, source)
+  crashed.logs.isOwnCopy = true
+  await crashed.holds.recover()
+  t.equal(disk.blocks.size, 20, 'what was brought before the crash')
+})
+
 t.test('what an aborted hold brought is kept', async t => {
   const source = sourceOf()
   const stage = open(newDisk(), source)

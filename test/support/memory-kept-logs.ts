@@ -52,6 +52,8 @@ export class InjectedFault extends SyncError {
 
 /** A {@link KeptLogs} in memory. */
 export class MemoryKeptLogs implements KeptLogs {
+  /** Whether it is a device's own copy. */
+  isOwnCopy = false
   /** After so many operations that touch the disk, one fails. */
   failAfter = Number.POSITIVE_INFINITY
   /** Announcements that were handed over. */
@@ -146,6 +148,7 @@ export class MemoryKeptLogs implements KeptLogs {
   }
 
   async forget(blocks: BlockSet): Promise<void> {
+    if (this.isOwnCopy) throw new RangeError('an own copy')
     await this.#operate()
     for (const index of indexesOf(blocks)) {
       this.#blocks.delete(`${blocks.log}/${index}`)

@@ -14,6 +14,7 @@ import {
   emptyBitmap,
   intersection,
   isEmptyBitmap,
+  isSubset,
   union
 } from '../sync/block-bitmap.ts'
 import type { TaggedBlocks } from './copy-groups.ts'
@@ -173,30 +174,38 @@ export class CopyPlanner {
     const asked = orders.map(({ keeper, bitmap }) => ({ tag: keeper, bitmap }))
     const once = settled(place) ?? emptyBitmap()
     let urgency: OrderUrgency | undefined = orders.length > 0 ? 'devices' : undefined
-    let complete = emptyBitmap()
+    let complete = wantedAt(book, place)
     let candidates: readonly Candidate[] | undefined
-    for (const group of book.assess(place, [...underWay.coming, ...asked])) {
-      if (group.urgency === undefined) complete = union(complete, group.bitmap)
+    for (const group of book.assessLacking(place, [...underWay.coming, ...asked])) {
       if (group.urgency === undefined || group.missing === 0) continue
+      complete = difference(complete, group.bitmap)
       urgency = moreUrgent(urgency, group.urgency)
+      const bitmap = this.#obtainable(place, group)
+      if (isEmptyBitmap(bitmap)) continue
       candidates ??= this.candidates().filter(({ id }) => !underWay.isLeftAlone(id))
       const isRepair = !isEmptyBitmap(intersection(once, group.bitmap))
-      for (const { bitmap, bytes, choices } of this.chooseFor(place, group, candidates))
-        for (const { candidate } of choices)
+      const bytes = (group.bytes * countBits(bitmap)) / countBits(group.bitmap)
+      for (const piece of this.chooseFor(place, { ...group, bitmap, bytes }, candidates))
+        for (const { candidate } of piece.choices)
           orders.push({
-            ...{ ...placeOf(place), keeper: candidate.id, bitmap, bytes },
-            ...{ urgency: group.urgency, isRepair }
+            ...{ ...placeOf(place), keeper: candidate.id, bitmap: piece.bitmap },
+            ...{ bytes: piece.bytes, urgency: group.urgency, isRepair }
           })
     }
     return { orders: merged(orders), urgency, complete }
   }
 
+  /** Only what is here, or with somebody who is connected, can be handed on. */
+  #obtainable(place: LogWindowPlace, { bitmap, counting }: AssessedGroup): Uint8Array {
+    const { book } = this.#parts
+    const isThere = counting.some(id => book.roster.get(id)?.link !== undefined)
+    return isThere ? bitmap : intersection(bitmap, book.storedAt(place))
+  }
+
   /** The person's devices have all content anyway. */
   #planDevices(place: LogWindowPlace, underWay: UnderWay): HoldOrder[] {
     const { book } = this.#parts
-    const wanted = book.needs
-      .contentAt(place)
-      .reduce((all, { bitmap }) => union(all, bitmap), emptyBitmap())
+    const wanted = wantedAt(book, place)
     const orders: HoldOrder[] = []
     for (const entry of book.roster.ready()) {
       const { kind, id: keeper } = entry.info
@@ -219,6 +228,7 @@ export class CopyPlanner {
     const keeper = entry.info.id
     const { log, window } = place
     const valid = this.#parts.book.validAt({ keeper, log, window })
+    if (valid !== undefined && isSubset(input.wanted, valid)) return NO_BLOCKS
     const lacking = valid === undefined ? input.wanted : difference(input.wanted, valid)
     return input.underWay.coming
       .filter(({ tag }) => tag === keeper)
@@ -244,6 +254,13 @@ export class CopyPlanner {
     }
   }
 }
+
+function wantedAt(book: CustodyBook, place: LogWindowPlace): Uint8Array {
+  const wanted = book.needs.contentAt(place)
+  return wanted.reduce((all, { bitmap }) => union(all, bitmap), emptyBitmap())
+}
+
+const NO_BLOCKS = emptyBitmap()
 
 /** The more urgent of two. */
 export function moreUrgent(

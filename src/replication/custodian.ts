@@ -35,7 +35,7 @@ import { nowMs } from './wall-time.ts'
 
 /** How long what is to be remembered may wait to be written, in milliseconds. */
 export const FLUSH_DELAY_MS = 1000
-/** How often it is written how long everyone was there, in milliseconds. */
+/** How often it is written how long everyone was there, at most; milliseconds. */
 export const REMEMBER_MS = 10 * 60_000
 
 /** Timers of Node wait no longer. */
@@ -296,7 +296,8 @@ export class Custodian {
 
   /** A standing is only a measurement: of a crash it may lose some minutes. */
   #rememberAll(): void {
-    this.#rememberTimer = this.#parts.clock.after(REMEMBER_MS, () => {
+    const delayMs = Math.max(REMEMBER_MS, this.#parts.settings().pollMs)
+    this.#rememberTimer = this.#parts.clock.after(delayMs, () => {
       for (const entry of this.#book.roster.all()) this.#book.roster.remember(entry)
       this.#flushSoon()
       this.#rememberAll()

@@ -21,7 +21,7 @@ import type { KeeperId } from './holder-link.ts'
 import { KeeperRoster } from './keeper-roster.ts'
 import type { RosterEntry } from './keeper-roster.ts'
 import { nowMs } from './wall-time.ts'
-import { assessWindow } from './window-assessment.ts'
+import { assessLacking, assessWindow } from './window-assessment.ts'
 import type { AssessedGroup, CopyFacts } from './window-assessment.ts'
 
 /** Marks who is being asked to keep blocks: it counts for what is still to be asked for. */
@@ -135,6 +135,11 @@ export class CustodyBook {
     return own.counts ? own.stored(place.log, place.window) : undefined
   }
 
+  /** The blocks of a window of content that are on this device, for however long. */
+  storedAt({ log, window }: LogWindowPlace): Uint8Array {
+    return this.#parts.own.stored(log, window)
+  }
+
   /** Who has which blocks of a window, this device too. */
   heldAt(place: LogWindowPlace): readonly TaggedBlocks<KeeperId>[] {
     const held = this.ledger
@@ -144,20 +149,27 @@ export class CustodyBook {
     return own === undefined ? held : [{ tag: this.#parts.device.id, bitmap: own }, ...held]
   }
 
+  /** Compares the copies of a window's content to what is asked for. */
+  assess(place: LogWindowPlace): readonly AssessedGroup[] {
+    const wanted = this.needs.contentAt(place)
+    if (wanted.length === 0) return []
+    return assessWindow({ wanted, held: this.heldAt(place), factsOf: id => this.factsOf(id) })
+  }
+
   /**
-   * Compares the copies of a window's content to what is asked for.
+   * Compares as {@link CustodyBook.assess} does; what has all of its copies may be left out.
    *
    * @param coming - who is being asked to keep which blocks: taken to keep them
    */
-  assess(
+  assessLacking(
     place: LogWindowPlace,
-    coming: readonly TaggedBlocks<KeeperId>[] = []
+    coming: readonly TaggedBlocks<KeeperId>[]
   ): readonly AssessedGroup[] {
     const wanted = this.needs.contentAt(place)
     if (wanted.length === 0) return []
     const asked = coming.map(({ tag, bitmap }) => ({ tag: COMING + tag, bitmap }))
     const held = [...this.heldAt(place), ...asked]
-    return assessWindow({ wanted, held, factsOf: id => this.factsOf(id) })
+    return assessLacking({ wanted, held, factsOf: id => this.factsOf(id) })
   }
 
   /** Compares the copies of a window of operations to a level. */

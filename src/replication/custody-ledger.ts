@@ -46,6 +46,8 @@ export interface LedgerRow extends KeptWindow {
   readonly provenMs: number
 }
 
+/** Rows are never changed, and what counts of them is asked for over and over. */
+const counting = new WeakMap<LedgerRow, Uint8Array>()
 const NO_ROWS: readonly LedgerRow[] = []
 
 /** The receipts of all keepers. */
@@ -176,8 +178,12 @@ export class CustodyLedger {
 }
 
 /** The blocks of a row that count. */
-export function validBlocks({ bitmap, doubted }: LedgerRow): Uint8Array {
-  return doubted === undefined ? bitmap : difference(bitmap, doubted)
+export function validBlocks(row: LedgerRow): Uint8Array {
+  const { bitmap, doubted } = row
+  if (doubted === undefined) return bitmap
+  const known = counting.get(row) ?? difference(bitmap, doubted)
+  counting.set(row, known)
+  return known
 }
 
 /** A row's blocks as a set. */

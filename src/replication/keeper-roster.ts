@@ -57,6 +57,8 @@ export interface RosterEntry {
   pauses: number
   /** Why it refused last; undefined after a success. */
   refusal: string | undefined
+  /** Where it stands, as far as it was asked; see {@link KeeperRoster.factsOf}. */
+  facts: CopyFacts | undefined
 }
 
 /** What a roster works with; all borrowed. */
@@ -164,13 +166,12 @@ export class KeeperRoster {
     }
     const entry = this.#entries.get(id)
     if (entry === undefined) return undefined
-    const { info, standing, machineTag } = entry
-    return {
-      machine: this.#machineOf({ ...info, tag: machineTag }),
-      site: info.site ?? '',
-      person: info.person ?? '',
-      state: standing.stateAt(this.#nowMs(), this.#parts.graceMs())
-    }
+    const state = entry.standing.stateAt(this.#nowMs(), this.#parts.graceMs())
+    if (entry.facts?.state === state) return entry.facts
+    const { info, machineTag } = entry
+    const machine = this.#machineOf({ ...info, tag: machineTag })
+    entry.facts = { machine, site: info.site ?? '', person: info.person ?? '', state }
+    return entry.facts
   }
 
   /** What a computer is called. */
@@ -267,7 +268,8 @@ export class KeeperRoster {
       sweep: NO_SWEEP,
       pausedMs: 0,
       pauses: 0,
-      refusal: undefined
+      refusal: undefined,
+      facts: undefined
     }
   }
 
@@ -285,6 +287,7 @@ export class KeeperRoster {
   /** One machine has one name: a keeper that states the tag of a named one is on it. */
   #nameMachines(): void {
     const { device } = this.#parts
+    for (const entry of this.#entries.values()) entry.facts = undefined
     const all = [...this.#entries.values()].map(({ info, machineTag }) => ({
       machine: info.machine,
       tag: machineTag

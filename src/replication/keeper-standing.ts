@@ -25,7 +25,7 @@ export const GONE_LOOKED_MS = 3 * 24 * 60 * 60_000
 /** Of so many failed audits on a keeper is failed, if they are also more than a few of all. */
 export const FAILED_AUDITS_MAX = 3
 /** The share of audited blocks from which on failures are more than a few. */
-export const FAILED_SHARE_MIN = 0.02
+export const FAILED_SHARE_MIN = 0.05
 /** In how long what was measured of audits loses half of its weight, in milliseconds. */
 export const AUDITS_HALVED_MS = 30 * 24 * 60 * 60_000
 /** In how long what was measured of presence loses half of its weight, in milliseconds. */

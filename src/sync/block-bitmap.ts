@@ -62,32 +62,43 @@ export function rangeBitmap(range: {
 
 /** The blocks that are in both. */
 export function intersection(left: Uint8Array, right: Uint8Array): Uint8Array {
-  return left.map((byte, at) => byte & (right[at] ?? 0))
+  const both = new Uint8Array(left.length)
+  for (let at = 0; at < both.length; at++) both[at] = (left[at] ?? 0) & (right[at] ?? 0)
+  return both
 }
 
 /** The blocks that are in either. */
 export function union(left: Uint8Array, right: Uint8Array): Uint8Array {
-  return left.map((byte, at) => byte | (right[at] ?? 0))
+  const either = new Uint8Array(left.length)
+  for (let at = 0; at < either.length; at++) either[at] = (left[at] ?? 0) | (right[at] ?? 0)
+  return either
 }
 
 /** The blocks of the first that are not in the second. */
 export function difference(left: Uint8Array, right: Uint8Array): Uint8Array {
-  return left.map((byte, at) => byte & ~(right[at] ?? 0))
+  const rest = new Uint8Array(left.length)
+  for (let at = 0; at < rest.length; at++) rest[at] = (left[at] ?? 0) & ~(right[at] ?? 0)
+  return rest
 }
 
 /** Whether there is no block in it. */
 export function isEmptyBitmap(bitmap: Uint8Array): boolean {
-  return bitmap.every(byte => byte === 0)
+  for (let at = 0; at < bitmap.length; at++) if (bitmap[at] !== 0) return false
+  return true
 }
 
 /** Whether all blocks of the first are in the second. */
 export function isSubset(left: Uint8Array, right: Uint8Array): boolean {
-  return left.every((byte, at) => (byte & ~(right[at] ?? 0)) === 0)
+  for (let at = 0; at < left.length; at++)
+    if (((left[at] ?? 0) & ~(right[at] ?? 0)) !== 0) return false
+  return true
 }
 
 /** How many blocks there are in it. */
 export function countBits(bitmap: Uint8Array): number {
-  return bitmap.reduce((sum, byte) => sum + (BITS_OF_BYTE[byte] ?? 0), 0)
+  let count = 0
+  for (let at = 0; at < bitmap.length; at++) count += BITS_OF_BYTE[bitmap[at] ?? 0] ?? 0
+  return count
 }
 
 /** The blocks in it, ascending, as indexes in the log. */

@@ -55,6 +55,24 @@ t.test('who refused the window is passed over, and who is left may be too few', 
   t.notOk(plan.orders.some(({ keeper }) => keeper === left?.id))
 })
 
+t.test('what is neither here nor with anybody connected waits', async t => {
+  const stored = { here: range(0, 3) }
+  const own = { ...plannedBook(0).parts.own, stored: () => stored.here }
+  const set = plannedBook(2, { own })
+  const [left] = set.keepers
+  assert(left)
+  set.book.needs.setContent([need(range(0, 10), 2, 2)])
+  t.same(plannerOf(set).plan(place, NOTHING).orders[0]?.bitmap, range(0, 3))
+  stored.here = emptyBitmap()
+  t.match(plannerOf(set).plan(place, NOTHING), { orders: [], urgency: 'floor' })
+  set.receive(left, 5, 8)
+  t.same(plannerOf(set).plan(place, NOTHING).orders[0]?.bitmap, range(5, 8))
+  const { link } = set.entry(left)
+  assert(link)
+  set.book.roster.disconnected(link)
+  t.match(plannerOf(set).plan(place, NOTHING), { orders: [], urgency: 'floor' })
+})
+
 t.test('what had its copies once is repair', async t => {
   const set = plannedBook(1)
   set.book.needs.setContent([need(range(0, 10), 1, 1)])

@@ -1,8 +1,13 @@
 /** How copies compare to what is asked for: machines, sites, presence, floors. */
 import t from 'tap'
-import { assessCopies, assessWindow } from '../../src/replication/window-assessment.ts'
+import {
+  assessCopies,
+  assessLacking,
+  assessWindow
+} from '../../src/replication/window-assessment.ts'
 import type { CopyFacts } from '../../src/replication/window-assessment.ts'
 import { rangeBitmap } from '../../src/sync/block-bitmap.ts'
+import { SeededRandom } from '../support/seeded-random.ts'
 
 const range = (from: number, to: number): Uint8Array => rangeBitmap({ window: 0, from, to })
 const FACTS: Readonly<Record<string, CopyFacts>> = {
@@ -83,4 +88,34 @@ t.test('assessWindow() says it of each part of the window', async t => {
     { bitmap: range(0, 4), bytes: 400, copies: 1, urgency: 'wish', wish: 2 },
     { bitmap: range(10, 12), bytes: 50, copies: 2, urgency: 'floor', wish: 3 }
   ])
+})
+
+t.test('assessLacking() finds all that assessWindow() finds lacking', async t => {
+  const random = new SeededRandom(Number(process.env['GROVE_SEED'] ?? 1))
+  const names = Object.keys(FACTS)
+  let lacking = 0
+  for (let round = 0; round < 200; round++) {
+    const held = Array.from({ length: random.integer(12) }, () => ({
+      tag: names[random.integer(names.length)] ?? '',
+      bitmap: random.integer(2) ? random.bytes(128) : range(0, random.integer(1025))
+    }))
+    const copies = 1 + random.integer(4)
+    const redundancy = level(copies, 1 + random.integer(copies), 1 + random.integer(2))
+    const wanted = [{ bitmap: range(0, 1 + random.integer(1024)), redundancy, bytes: 4096 }]
+    const lacks = (groups: ReturnType<typeof assessWindow>) =>
+      groups
+        .filter(({ urgency }) => urgency !== undefined)
+        .map(({ bitmap, keepers, urgency, missing, copies: has }) => ({
+          bitmap,
+          keepers,
+          urgency,
+          missing,
+          has
+        }))
+        .sort((a, b) => Buffer.compare(a.bitmap, b.bitmap))
+    const expected = lacks(assessWindow({ wanted, held, factsOf }))
+    lacking += expected.length
+    t.same(lacks(assessLacking({ wanted, held, factsOf })), expected)
+  }
+  t.ok(lacking > 100)
 })

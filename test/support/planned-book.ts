@@ -10,7 +10,7 @@ import type { CustodianParts, KeeperInfo } from '../../src/replication/custodian
 import { CustodyBook } from '../../src/replication/custody-book.ts'
 import { CustodyStore } from '../../src/replication/custody-store.ts'
 import type { RosterEntry } from '../../src/replication/keeper-roster.ts'
-import { emptyBitmap, rangeBitmap } from '../../src/sync/block-bitmap.ts'
+import { rangeBitmap } from '../../src/sync/block-bitmap.ts'
 import { CONTENT, CustodyWorld } from './custody-world.ts'
 import { MemoryKeyValueStore } from './memory-key-value-store.ts'
 import type { SimulatedKeeper } from './simulated-keeper.ts'
@@ -44,7 +44,7 @@ export function plannedBook(
     store,
     own: {
       counts: false,
-      stored: () => emptyBitmap(),
+      stored: () => rangeBitmap({ window: 0, from: 0, to: 1024 }),
       read: unused,
       obtain: unused,
       isGenuine: unused

@@ -32,6 +32,9 @@ import { SerialTurns } from './serial-turns.ts'
 /** For how many windows of one person blocks are brought at a time. */
 export const HOLDS_MAX = 8
 
+/** About how many windows of one person something is done at a time. */
+export const WINDOWS_MAX = 1024
+
 /** How many blocks are brought before their sizes are looked at. */
 export const BRING_BLOCKS_MAX = 256
 
@@ -68,7 +71,10 @@ interface Bringing extends WindowPlace {
 /** See the module. */
 export class KeeperHolds {
   readonly #parts: KeeperHoldsParts
-  readonly #turns = new SerialTurns(HOLDS_MAX)
+  /** One thing at a time about a window; what takes long is limited apart. */
+  readonly #turns = new SerialTurns(WINDOWS_MAX)
+  readonly #brings = new SerialTurns(HOLDS_MAX)
+  #holdCount = 0
 
   /** @param parts - borrowed */
   constructor(parts: KeeperHoldsParts) {
@@ -85,7 +91,8 @@ export class KeeperHolds {
   hold(blocks: BlockSet, signal: AbortSignal): Promise<Uint8Array> {
     if (!this.#parts.logs.isKnown(blocks.log))
       return Promise.reject(new ReplicationError('UNAVAILABLE', 'the log is not known here'))
-    return this.inTurn(blocks, () => this.#hold(blocks, signal))
+    const name = String(this.#holdCount++)
+    return this.inTurn(blocks, () => this.#brings.run(name, () => this.#hold(blocks, signal)))
   }
 
   /**

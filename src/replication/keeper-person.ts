@@ -16,6 +16,7 @@ import {
 import type { Clock } from '../sync/clock.ts'
 import type { LogKey } from '../sync/log.ts'
 import type { Members } from '../sync/members.ts'
+import { SyncError } from '../sync/sync-error.ts'
 import type { CustodyAnswer, CustodyRequest } from './custody-message.ts'
 import { KeepLocks } from './keep-lock.ts'
 import { KeeperBalances } from './keeper-balances.ts'
@@ -218,12 +219,21 @@ export class KeeperPerson {
     pace: (bytes: number) => Promise<boolean>
   ): Promise<void> {
     const lost = emptyBitmap()
+    let failure: Error | undefined
     for (const index of indexesOf({ window, bitmap: this.book.kept({ log, window }) })) {
-      const bytes = await this.#readable(log, index)
-      if (bytes === undefined) setBit(lost, index)
+      let bytes: number | undefined
+      try {
+        bytes = await this.#readable(log, index)
+        if (bytes === undefined) setBit(lost, index)
+      } catch (error) {
+        if (!(error instanceof SyncError) || error.code === 'CLOSED') throw error
+        // The disk may fail at one place: the rest is looked at all the same.
+        failure = error
+      }
       if (!(await pace(bytes ?? 0))) break
     }
     if (!isEmptyBitmap(lost)) await this.holds.giveUpDamaged({ log, window, bitmap: lost })
+    if (failure !== undefined) throw failure
   }
 
   /** Keeps nothing any more: nobody has come for very long. @throws {SyncError} */

@@ -60,7 +60,7 @@ export class KeeperScrub {
     while (!this.#isClosed) {
       await this.#sleep(STEP_MS)
       const before = this.#readBytes
-      await this.#round().catch((error: unknown) => this.#parts.report('a scrub failed', error))
+      await this.#round().catch((error: unknown) => this.#fail(error))
       if (this.#readBytes === before) await this.#sleep(SCRUB_IDLE_MS)
     }
   }
@@ -71,9 +71,15 @@ export class KeeperScrub {
       const places = rotated([...person.book.windows()], this.#draw())
       for (const place of places) {
         if (this.#isClosed) return
-        await person.scrub(place, bytes => this.#pace(bytes))
+        await person
+          .scrub(place, bytes => this.#pace(bytes))
+          .catch((error: unknown) => this.#fail(error))
       }
     }
+  }
+
+  #fail(error: unknown): void {
+    if (!this.#isClosed) this.#parts.report('a scrub failed', error)
   }
 
   /** @returns false to stop reading */

@@ -157,8 +157,9 @@ export class KeeperSession {
       if (this.#caller === undefined || method === 'hello') return this.#refuse()
       return await this.#serve(this.#caller, method, bytes)
     } catch (error) {
-      if (!(error instanceof CryptoError)) this.#parts.report('a request failed', error)
-      this.end('malformed')
+      const isTheirs = error instanceof CryptoError
+      if (!isTheirs) this.#parts.report('a request failed', error)
+      this.end(isTheirs ? 'malformed' : 'refused')
       return encodeRefusal('REFUSED', REFUSED_TEXT)
     }
   }

@@ -142,15 +142,18 @@ export class Keeper {
   }
 
   /**
-   * Opens a keeper with everyone it keeps for.
+   * Opens a keeper with everyone it keeps for. Whose logs or records cannot be opened is reported.
    *
-   * @throws {SyncError} `DAMAGED`, and of the disk
+   * @throws {SyncError} `DAMAGED` when it cannot be told whom it keeps for
    */
   static async open(parts: KeeperParts): Promise<Keeper> {
     const keeper = new Keeper(parts)
-    for (const { identity, row } of keeper.#admission.persons()) {
-      const person = await keeper.#person(identity, row, keeper.#admission.members(identity))
-      const { locator } = person.summaries
+    for (const { identity } of keeper.#admission.persons()) {
+      // The others are kept for all the same; this one is tried again when a device calls.
+      const person = await keeper.#recorded(identity).catch((error: unknown) => {
+        parts.report('what is kept for a person cannot be opened', error)
+      })
+      const locator = person?.summaries.locator
       if (locator !== undefined) parts.onLocator(identity, locator)
     }
     keeper.#scrub.start()
@@ -288,12 +291,20 @@ export class Keeper {
   }
 
   async #greet(hello: Hello): Promise<Admitted | undefined> {
-    const known = await this.#persons.get(idOf(hello.identity))
+    const known = await this.#recorded(hello.identity)
     if (known === undefined) return this.#admit(hello)
     const { members } = known
     const member = await this.#admission.recognise(members, hello)
     this.#recheck(known)
     return member === undefined ? undefined : { person: known, member }
+  }
+
+  /** Somebody who was admitted, opened if they are not; undefined for strangers. */
+  async #recorded(identity: Uint8Array): Promise<KeeperPerson | undefined> {
+    const open = await this.#persons.get(idOf(identity))
+    if (open !== undefined) return open
+    const row = this.#parts.records.persons.get(identity)
+    return row && this.#person(identity, row, this.#admission.members(identity))
   }
 
   /** One after another: a secret admits one person. */
@@ -371,6 +382,7 @@ export class Keeper {
     try {
       await this.#record()
       for (const person of this.#opened.values()) {
+        this.#recheck(person)
         await person.space.countOperations()
         if (!isDue) continue
         await person.carryOut()

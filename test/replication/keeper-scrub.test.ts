@@ -68,11 +68,12 @@ t.test('so much is read in a second', async t => {
 })
 
 t.test('a disk that fails is reported, and loses nothing', async t => {
-  const { scrub, keeper, pass, reports } = await stage(t, makeBlocks(5))
+  const { scrub, keeper, pass, reports, reads } = await stage(t, makeBlocks(5))
   keeper.logs.failAfter = 2
   scrub.start()
   await pass(1000)
   t.same(reports, ['a scrub failed'])
+  t.equal(reads(), 5, 'the rest is looked at')
   t.equal(countBits(keeper.person.book.kept({ log, window: 0 })), 5)
   await pass(1000)
   t.equal(reports.length, 1, 'it goes on')

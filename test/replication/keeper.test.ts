@@ -15,6 +15,7 @@ import {
 import type { PeerConnection } from '../../src/replication/peer-network.ts'
 import { countBits } from '../../src/sync/block-bitmap.ts'
 import { Members } from '../../src/sync/members.ts'
+import { SyncError } from '../../src/sync/sync-error.ts'
 import { blocksOf, logOf, makeBlocks } from '../suites/holder-link-suite.ts'
 import { filled } from '../support/bytes.ts'
 import { CustodyStage, type CustodyStageOptions } from '../support/custody-stage.ts'
@@ -46,6 +47,37 @@ t.test('after a restart everything goes on', async t => {
   t.same([after.sequence, after.previous], [2, receiptHash(before.statement)])
   t.equal(countBits(after.bitmap), 12)
   t.same(again.locators, [filled(900, 1)], 'the record of the hash table is put again')
+})
+
+t.test('a person whose logs cannot be opened is opened when they can', async t => {
+  const made = await stage(t)
+  const { link } = await made.admit()
+  await link.hold(blocksOf(log, 0, 10))
+  const again = await made.reopen({ openFailure: new SyncError('IO', 'no') })
+  t.teardown(() => again.close())
+  t.same(again.reports, ['what is kept for a person cannot be opened'])
+  t.equal(again.keeper.persons().length, 0)
+  await t.rejects(again.link(), 'not yet')
+  again.openFailure = undefined
+  const { link: later } = await again.link()
+  t.equal((await later.receipts(0)).length, 1)
+})
+
+t.test('a device whose attestation expires is let go', async t => {
+  const clock = new VirtualClock()
+  const made = await stage(t, { clock })
+  const ann = await makePerson(0)
+  const device = deviceOf(71)
+  const expiresMs = VIRTUAL_START_SEC * 1000 + 30_000
+  const hello = {
+    identity: ann.identity.signing.publicKey,
+    statements: [state(ann, ann.identity.signing, { about: device, content: { expiresMs } })],
+    secret: await made.invite()
+  }
+  const { connection } = await made.link(device, hello)
+  clock.advance(ONLINE_TICK_MS * ONLINE_RECORD_TICKS)
+  await connection.closed
+  await t.rejects(made.link(device, hello), { code: 'REFUSED' })
 })
 
 t.test('a person is told nothing of another', async t => {

@@ -42,6 +42,8 @@ export interface CustodyStageOptions {
   readonly drive?: ReplicatedDrive
   readonly source?: MemorySource
   readonly imbalance?: ImbalanceBound
+  /** Why logs cannot be opened at first. */
+  readonly openFailure?: Error
 }
 
 /** A device that was let in. */
@@ -67,6 +69,8 @@ export class CustodyStage {
   readonly locators: Uint8Array[] = []
   readonly reports: string[] = []
   readonly opened: PeerConnection[] = []
+  /** Why logs cannot be opened now. */
+  openFailure: Error | undefined
   readonly #dialled = new Map<string, PeerConnection>()
   readonly #imbalance: ImbalanceBound | undefined
   #keeper: Keeper | undefined
@@ -178,6 +182,7 @@ export class CustodyStage {
       ...{ drive, source, store, disks, clock },
       ...options
     })
+    stage.openFailure = options.openFailure
     await stage.#open()
     return stage
   }
@@ -197,6 +202,7 @@ export class CustodyStage {
       machine: new Uint8Array(16).fill(5),
       name: 'attic',
       openLogs: ({ identity }) => {
+        if (this.openFailure !== undefined) return Promise.reject(this.openFailure)
         const id = toHex(identity)
         const disk = this.disks.get(id) ?? new Map<string, Uint8Array>()
         this.disks.set(id, disk)

@@ -228,6 +228,7 @@ async function openParts(parts: HolderParts, clock: Clock): Promise<OpenedParts>
     store = await HolderStore.open({
       directory: home.logsDirectory,
       records,
+      spaceBytes: parts.settings.spaceBytes,
       clock,
       report: (message, cause) => log.write(message, cause)
     })

@@ -20,12 +20,23 @@ export const RECLAIM_SOON_MS = 1000
 /** How long fewer blocks wait, in milliseconds. */
 export const RECLAIM_LATER_MS = 600_000
 
+/** The write buffer of a holder with little space. */
+export const HOLDER_BUFFER_BYTES_MIN = 8 * 1024 * 1024
+
+/** The write buffer of a holder with much space. */
+export const HOLDER_BUFFER_BYTES_MAX = 16 * 1024 * 1024
+
+/** Each fill of the buffer becomes a file: so many times as much space has a larger one. */
+const SPACE_PER_BUFFER = 4096
+
 /** How to open a holder's disk. */
 export interface HolderStoreOptions {
   /** A directory of its own; made if missing. */
   readonly directory: string
   /** Where it is recorded which logs there are; borrowed. */
   readonly records: KeyValueStore
+  /** How much is kept, in bytes: decides how much memory is used. */
+  readonly spaceBytes: number
   /** Time. */
   readonly clock: Clock
   /** Told what went wrong, for the log: no names, no keys. */
@@ -73,9 +84,10 @@ export class HolderStore {
    * @throws {ReplicationError} `LOCKED`, `MOVED`, `NO_SPACE`, `DAMAGED`, `IO`
    */
   static async open(options: HolderStoreOptions): Promise<HolderStore> {
-    const { directory, clock } = options
+    const { directory, clock, spaceBytes } = options
+    const writeBufferBytes = holderBufferBytes(spaceBytes)
     // A copy of a holder appends to no log, so it harms nobody.
-    const logHome = await LogHome.open({ directory, clock, allowMoved: true })
+    const logHome = await LogHome.open({ directory, clock, writeBufferBytes, allowMoved: true })
     return new HolderStore(options, logHome)
   }
 
@@ -172,4 +184,10 @@ export class HolderStore {
     if (!hasSpace) return this.#starve()
     for (const opening of this.#persons.values()) (await opening).hangUp()
   }
+}
+
+/** How large the write buffer of a holder is that keeps so much. */
+export function holderBufferBytes(spaceBytes: number): number {
+  const share = Math.ceil(spaceBytes / SPACE_PER_BUFFER)
+  return Math.min(HOLDER_BUFFER_BYTES_MAX, Math.max(HOLDER_BUFFER_BYTES_MIN, share))
 }

@@ -32,7 +32,12 @@ import { FetchGauge, HypercoreRemoteBlocks, RemoteCore, RemoteLog } from './remo
 import { ReplicatedCore } from './replicated-core.ts'
 import { ReplicationError, type ReplicationErrorCode } from './replication-error.ts'
 import { SyncError } from '../sync/sync-error.ts'
-import { diskBytes, SpaceGuard, writeBufferBytes } from './space-guard.ts'
+import {
+  diskBytes,
+  SpaceGuard,
+  WRITE_BUFFER_BYTES_MAX,
+  writeBufferBytes as fittingBufferBytes
+} from './space-guard.ts'
 import { causeCodes, toSyncError } from './storage-error.ts'
 import { UploadGrants } from './upload-grants.ts'
 import { syncDirectory, syncFile, WalSync } from './wal-sync.ts'
@@ -90,6 +95,8 @@ export interface LogHomeOptions {
    * another copy of the home may go on with the old ones.
    */
   readonly allowMoved?: boolean
+  /** The memory that is filled before a file is written; no more than fits the disk anyway. */
+  readonly writeBufferBytes?: number
   /** Bounds how long {@link LogHome.close} takes; without it there is no limit. */
   readonly clock?: Clock
 }
@@ -139,9 +146,8 @@ export class LogHome {
    * @throws {ReplicationError} `LOCKED`, `MOVED`, `NO_SPACE`, `DAMAGED`, `IO`
    */
   static async open(options: LogHomeOptions): Promise<LogHome> {
-    const { allowMoved = false } = options
     const directory = resolve(options.directory)
-    const opened = await openStorage(directory, allowMoved)
+    const opened = await openStorage({ ...options, directory })
     const store = new Corestore(opened.storage, { active: false })
     try {
       await store.ready()
@@ -388,11 +394,12 @@ interface OpenedStorage {
 }
 
 /** Opens the storage as far as its device file, which carries the lock. */
-async function openStorage(directory: string, allowMoved: boolean): Promise<OpenedStorage> {
+async function openStorage(options: LogHomeOptions): Promise<OpenedStorage> {
+  const { directory, allowMoved = false, writeBufferBytes = WRITE_BUFFER_BYTES_MAX } = options
   try {
     await makeDirectory(directory)
     await refuseForeignFiles(directory)
-    const bufferBytes = writeBufferBytes(await diskBytes(directory))
+    const bufferBytes = Math.min(writeBufferBytes, fittingBufferBytes(await diskBytes(directory)))
     const storage = makeStorage(directory, bufferBytes)
     const refused = await deviceFileRefusal(storage)
     if (refused === undefined) return { storage, bufferBytes }

@@ -1,6 +1,9 @@
 /** A holder's disk: one of each person, room given back, and what happens when it is full. */
 import t from 'tap'
 import {
+  HOLDER_BUFFER_BYTES_MAX,
+  HOLDER_BUFFER_BYTES_MIN,
+  holderBufferBytes,
   RECLAIM_BLOCKS,
   RECLAIM_LATER_MS,
   RECLAIM_SOON_MS
@@ -16,6 +19,12 @@ import { rejectsWith } from '../suites/log-suite.ts'
 
 const BLOCK_BYTES = 64 * 1024
 const MIB = 1024 * 1024
+
+t.test('a holder with little space uses little memory', async t => {
+  t.equal(holderBufferBytes(10e9), HOLDER_BUFFER_BYTES_MIN)
+  t.equal(holderBufferBytes(50e9), Math.ceil(50e9 / 4096))
+  t.equal(holderBufferBytes(100e9), HOLDER_BUFFER_BYTES_MAX)
+})
 
 t.test('the logs of a person are opened once', async t => {
   const stage = await HolderStage.open(t)

@@ -132,6 +132,7 @@ async function openStore(
   const report = (message: string): number => reports.push(message)
   const store = await HolderStore.open({
     directory: join(directory, 'logs'),
+    spaceBytes: 1e9,
     records,
     clock,
     report

@@ -65,7 +65,7 @@ export class StageHolder {
     const records = new MemoryKeyValueStore()
     const locators: Uint8Array[] = []
     const report = (): void => undefined
-    const store = await HolderStore.open({ directory, records, clock, report })
+    const store = await HolderStore.open({ directory, records, spaceBytes: 1e9, clock, report })
     const keeper = await Keeper.open({
       ...{ clock, report, random: systemRandom, keyPair: keys.signing, name: 'attic' },
       records: new KeeperRecords(records),

@@ -31,6 +31,8 @@ import type { AssessedGroup } from './window-assessment.ts'
 export const OPERATIONS_SETTLE_MS = 10_000
 /** How many of the weakest blocks a report names. */
 export const WEAKEST_BLOCKS_MAX = 1000
+/** For how long it is remembered how the operations are kept, in milliseconds. */
+export const OPERATIONS_REPORT_MS = 100
 const SNAPSHOTS_MAX = 16
 
 /** Some blocks and what they have. */
@@ -135,6 +137,8 @@ export class CustodyReport {
   readonly #parts: CustodyReportParts
   /** Of windows of operations that are settled; see {@link touched}. */
   readonly #operations = new Map<string, WeakestCopies>()
+  /** Of all operations, or of the settled ones, as it was just now: many files are asked about. */
+  readonly #weakest = new Map<boolean, { readonly ms: number; readonly copies: WeakestCopies }>()
   /** How long the operation logs were, oldest first; the first is settled. */
   #lengths: { readonly ms: number; readonly lengths: ReadonlyMap<LogKey, number> }[] = []
 
@@ -146,10 +150,12 @@ export class CustodyReport {
   /** The copies of a window changed. */
   touched({ log, window }: LogWindowPlace): void {
     this.#operations.delete(`${log}/${window}`)
+    this.#weakest.clear()
   }
 
   /** The operation logs grew. */
   operationsGrew(): void {
+    this.#weakest.clear()
     const { clock, book } = this.#parts
     const ms = nowMs(clock)
     this.#lengths.push({ ms, lengths: book.needs.operations })
@@ -301,10 +307,15 @@ export class CustodyReport {
   }
 
   #weakestOperation(onlySettled: boolean): WeakestCopies {
-    let weakest = UNCOUNTED
+    const ms = nowMs(this.#parts.clock)
+    const known = this.#weakest.get(onlySettled)
+    if (known !== undefined && ms - known.ms < OPERATIONS_REPORT_MS && ms >= known.ms)
+      return known.copies
+    let copies = UNCOUNTED
     for (const place of this.#parts.book.needs.operationWindows())
-      weakest = weaker(weakest, this.#weakestAt(place, onlySettled))
-    return weakest
+      copies = weaker(copies, this.#weakestAt(place, onlySettled))
+    this.#weakest.set(onlySettled, { ms, copies })
+    return copies
   }
 
   #weakestAt(place: LogWindowPlace, onlySettled: boolean): WeakestCopies {

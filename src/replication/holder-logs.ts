@@ -143,10 +143,10 @@ export class HolderLogs implements KeptLogs {
   }
 
   async forget(blocks: BlockSet): Promise<void> {
-    const pair = this.#pairs.remotes.find(({ contentLog }) => contentLog.key === blocks.log)
-    if (pair === undefined) return
+    const opened = this.isKnown(blocks.log) ? this.#parts.logHome.opened(blocks.log) : undefined
+    if (opened === undefined) return
     const indexes = [...indexesOf(blocks)]
-    for (const range of rangesOf(indexes)) await pair.contentLog.clear(range)
+    for (const range of rangesOf(indexes)) await opened.clear(range)
     this.#parts.onForgotten(indexes.length)
   }
 

@@ -109,7 +109,7 @@ export class KeeperHolds {
         if ((await this.#readableBytes(blocks.log, index)) === undefined) setBit(lost, index)
       if (isEmptyBitmap(lost)) return
       await this.#remove({ ...blocks, bitmap: lost })
-      await this.#forget({ ...blocks, bitmap: lost })
+      await this.#forgetDamaged({ ...blocks, bitmap: lost })
     })
   }
 
@@ -203,7 +203,7 @@ export class KeeperHolds {
       // It was stored before and has gone bad since: it comes anew.
       const block = { log, window, bitmap: bitmapOf([index]) }
       await this.#notePending(block, block.bitmap)
-      await this.#forget(block)
+      await this.#forgetDamaged(block)
       await logs.bring(block, { signal, idleMs: BRING_IDLE_MS })
       bytes = await this.#readableBytes(log, index)
     }
@@ -244,6 +244,12 @@ export class KeeperHolds {
       if (isUnreadable(error)) return undefined
       throw error
     }
+  }
+
+  /** What cannot be read can only come anew once it is forgotten, entries of operation logs too. */
+  async #forgetDamaged(blocks: BlockSet): Promise<void> {
+    const { logs } = this.#parts
+    if (logs.isOwnCopy !== true) await logs.forget(blocks)
   }
 
   /** Operation logs stay whole, and an own copy is not ours to forget. */

@@ -187,3 +187,23 @@ t.test('an entry that is more than its person may keep is not stored', async t =
   t.equal(stage.logs.contiguousLength(device.operationLog.key), 1)
   t.ok(asked.includes(21) && !stage.store.isStarved)
 })
+
+t.test(
+  'an entry of an operation log that was forgotten comes anew, and those after it',
+  async t => {
+    const stage = await HolderStage.open(t)
+    const { device, logs } = stage
+    const { key } = device.operationLog
+    for (let index = 0; index < 6; index++) await device.commit(Buffer.alloc(5000, index))
+    await stage.connect()
+    await logs.arrived(key, 6, { idleMs: 5000 })
+    const [damaged] = blockSetsOf(key, [2])
+    if (damaged === undefined) throw new Error('no blocks')
+    await logs.forget(damaged)
+    await logs.bring(damaged, { idleMs: 5000 })
+    t.same(await logs.read(key, 2), Buffer.alloc(5000, 2))
+    await device.commit(Buffer.from('later'))
+    await logs.arrived(key, 7, { idleMs: 5000 })
+    t.equal(logs.contiguousLength(key), 7)
+  }
+)

@@ -178,6 +178,22 @@ t.test('a block that went bad before it was signed for comes anew', async t => {
   t.equal(source.given.get(`${log}/1`), 1)
 })
 
+t.test('an entry of an operation log that went bad comes anew too', async t => {
+  const source = sourceOf()
+  const operations = logOf('b')
+  const entries = Array.from({ length: 8 }, (_, index) => filled(SUITE_BLOCK_BYTES, index))
+  source.add(operations, entries, 'operation')
+  const stage = open(newDisk(), source)
+  await stage.holds.hold(blocksOf(operations, 0, 8), signal)
+  stage.logs.damage(operations, 3)
+  await stage.holds.giveUpDamaged(blocksOf(operations, 0, 8))
+  const at = { log: operations, window: 0 }
+  t.equal(countBits(stage.book.kept(at)), 7)
+  const receipt = openReceipt(await stage.holds.hold(blocksOf(operations, 0, 8), signal))
+  t.equal(countBits(receipt.bitmap), 8)
+  t.equal(source.given.get(`${operations}/3`), 2)
+})
+
 t.test('giveUpDamaged() takes only what cannot be read', async t => {
   const stage = open(newDisk(), sourceOf())
   await stage.holds.hold(blocksOf(log, 0, 5), signal)

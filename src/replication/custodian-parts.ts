@@ -166,8 +166,8 @@ export interface CustodianParts {
   /** All operation logs that are known, with how many entries are merged here. */
   readonly operationLogs: () => ReadonlyMap<LogKey, number>
   /**
-   * How much of a content log the merged operations speak of, in blocks: what lies below and is
-   * not needed is garbage, what lies above is not known yet.
+   * How much of a content log the merged operations spoke of, in blocks, when it was begun to look
+   * for what is needed: what lies below and is not needed is garbage, what lies above is not known.
    */
   readonly contentLength: (log: LogKey) => number
   /**

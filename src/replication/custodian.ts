@@ -20,6 +20,7 @@ import type { Redundancy } from '../sync/redundancy.ts'
 import { Auditor } from './auditor.ts'
 import type { CustodianParts } from './custodian-parts.ts'
 import type { LogBlock } from '../sync/content-needs.ts'
+import { CopyReleaser } from './copy-releaser.ts'
 import { CustodyBook } from './custody-book.ts'
 import type { NeededBlocks } from '../sync/content-needs.ts'
 import { CustodyReport } from './custody-report.ts'
@@ -30,6 +31,7 @@ import type { DurableRequest } from './durability-waiter.ts'
 import type { HolderLink, KeeperId } from './holder-link.ts'
 import type { RosterEntry } from './keeper-roster.ts'
 import type { KeeperState } from './keeper-standing.ts'
+import { PendingReleases, type PendingRelease } from './pending-releases.ts'
 import { AFTER_REFUSAL_MS, ReceiptReader } from './receipt-reader.ts'
 import { nowMs } from './wall-time.ts'
 
@@ -50,6 +52,8 @@ export class Custodian {
   readonly #auditor: Auditor
   readonly #waiter: DurabilityWaiter
   readonly #report: CustodyReport
+  readonly #releases: PendingReleases
+  readonly #releaser: CopyReleaser
   readonly #states = new Map<KeeperId, KeeperState>()
   /** All that are connected, also those that are no keepers yet. */
   readonly #links = new Map<KeeperId, HolderLink>()
@@ -57,11 +61,13 @@ export class Custodian {
   #rememberTimer: Timer | undefined
   #flushTimer: Timer | undefined
   #isStarted = false
+  #areNeedsKnown = false
   #closing: Promise<void> | undefined
 
   /** @param parts - borrowed; reads what the store remembers. @throws {SyncError} `IO`, `CLOSED` */
   constructor(parts: CustodianParts) {
-    const book = new CustodyBook(parts, parts.store.load())
+    const remembered = parts.store.load()
+    const book = new CustodyBook(parts, remembered)
     this.#parts = parts
     this.#book = book
     this.#reader = new ReceiptReader({
@@ -76,6 +82,11 @@ export class Custodian {
     })
     this.#auditor = new Auditor({ ...parts, book, onFailed: entry => this.#failed(entry) })
     this.#waiter = new DurabilityWaiter({ ...parts, book })
+    this.#releases = new PendingReleases(parts.store, remembered.releases)
+    this.#releaser = new CopyReleaser({
+      ...{ ...parts, book, releases: this.#releases },
+      areNeedsKnown: () => this.#areNeedsKnown
+    })
     this.#report = new CustodyReport({ ...parts, book, planner: this.#rounds.planner })
     book.onTouch = place => {
       this.#report.touched(place)
@@ -92,6 +103,7 @@ export class Custodian {
     this.operationsGrew()
     this.#watchStates()
     this.#rememberAll()
+    this.#releaser.start()
   }
 
   /** Stops, remembers and waits for what is under way. Idempotent. */
@@ -102,6 +114,7 @@ export class Custodian {
 
   /** Says which blocks of content are to be kept, all of them. */
   setNeeds(needs: readonly NeededBlocks[]): void {
+    this.#areNeedsKnown = true
     for (const place of this.#book.needs.setContent(needs)) this.#book.onTouch(place)
   }
 
@@ -123,6 +136,7 @@ export class Custodian {
     for (const id of roster.set(this.#parts.keepers())) {
       this.#book.forget(id)
       this.#parts.store.removeKeeper(id)
+      this.#releases.forget(id)
       this.#states.delete(id)
       const link = this.#links.get(id)
       if (link !== undefined) this.#leave(link)
@@ -217,6 +231,24 @@ export class Custodian {
     return this.#report.without(keeper)
   }
 
+  /**
+   * Releases copies that are more than wished, because the user orders it. They go after the time
+   * for which a release can be cancelled, with the locks of as many others as are wished.
+   *
+   * @returns how many copies of blocks were released
+   * @throws {ReplicationError} of a keeper; what was released before stays so
+   */
+  async trim(): Promise<number> {
+    const count = await this.#releaser.trim()
+    this.#flushSoon()
+    return count
+  }
+
+  /** What keepers were given leave to forget and still have. */
+  pendingReleases(): readonly PendingRelease[] {
+    return this.#releases.all()
+  }
+
   /** How many windows lack copies, or may. 0 when everything is as it should be. */
   get openWindows(): number {
     return this.#rounds.openWindows
@@ -226,6 +258,7 @@ export class Custodian {
     for (const timer of [this.#stateTimer, this.#rememberTimer, this.#flushTimer]) timer?.cancel()
     this.#waiter.close()
     await Promise.all([this.#rounds.close(), this.#reader.close(), this.#auditor.close()])
+    await this.#releaser.close()
     this.#flushTimer?.cancel()
     for (const entry of this.#book.roster.all()) this.#book.roster.remember(entry)
     try {

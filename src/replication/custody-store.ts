@@ -8,7 +8,7 @@
  * |---|---|---|
  * | `r` | keeper, log, window | sequence, bytes, since, proven, bitmaps, the signed receipt |
  * | `k` | keeper | its standing, its machine tag, how far its receipts and the sweep of audits are known |
- * | `x` | keeper, log, window | since when, bitmap, the signed release |
+ * | `x` | keeper, hash of the release | since when, the signed release |
  *
  * Each value begins with a hash of key and value, so that a damaged row is noticed. It is dropped
  * and its keeper is asked for all of its receipts again: nothing here is the only copy.
@@ -19,7 +19,6 @@
  */
 import { blake2bOfParts, equalBytes } from '../crypto/sodium.ts'
 import { BITMAP_BYTES } from '../sync/block-bitmap.ts'
-import type { BlockSet } from '../sync/block-bitmap.ts'
 import { ByteReader } from '../sync/byte-reader.ts'
 import { ByteWriter } from '../sync/byte-writer.ts'
 import type { Change, KeyValueStore } from '../sync/key-value-store.ts'
@@ -30,8 +29,10 @@ import type { StandingRecord } from './keeper-standing.ts'
 
 /** How many rows of receipts are read at a start; of more, the keepers are asked again. */
 export const RECEIPT_ROWS_MAX = 1_000_000
-/** The longest statement that is kept, in bytes. */
-export const KEPT_STATEMENT_BYTES_MAX = 4096
+/** The longest receipt that is kept, in bytes. */
+export const KEPT_RECEIPT_BYTES_MAX = 4096
+/** The longest release that is kept, in bytes. */
+export const KEPT_RELEASE_BYTES_MAX = 64 * 1024
 
 const VERSION = 1
 const CHECK_BYTES = 16
@@ -62,13 +63,15 @@ export interface KeeperRecord {
   readonly sweep: SweepPosition
 }
 
-/** A release that was handed over and has not taken effect. */
-export interface ReleaseRecord extends BlockSet {
+/** A release that was handed over and has not been carried out. */
+export interface ReleaseRecord {
   /** To whom. */
   readonly keeper: KeeperId
+  /** Its hash, hexadecimal: what a cancellation names. */
+  readonly hash: string
   /** When, in milliseconds since 1970. */
   readonly sentMs: number
-  /** The release as it was signed; a cancellation names it. */
+  /** As it was signed. */
   readonly statement: Uint8Array
 }
 
@@ -110,7 +113,7 @@ export class CustodyStore {
       try {
         const reader = openRow(key, value)
         if (key[0] === TABLES.keepers) keepers.set(keeperOf(key), readKeeper(reader))
-        else if (key[0] === TABLES.releases) releases.push(readRelease(placeOf(key), reader))
+        else if (key[0] === TABLES.releases) releases.push(readRelease(key, reader))
         else if (rows.length < RECEIPT_ROWS_MAX) rows.push(readReceipt(placeOf(key), reader))
         else damaged.add(keeperOf(key))
       } catch {
@@ -143,7 +146,7 @@ export class CustodyStore {
    */
   putReceipt(row: LedgerRow, statement?: Uint8Array): void {
     const signed = statement ?? this.receiptOf(row) ?? new Uint8Array(0)
-    if (signed.length > KEPT_STATEMENT_BYTES_MAX) throw new RangeError('no receipt is so long')
+    if (signed.length > KEPT_RECEIPT_BYTES_MAX) throw new RangeError('no receipt is so long')
     const key = placeKey(TABLES.receipts, row)
     const writer = newRow()
     writer.i64(row.sequence)
@@ -189,18 +192,17 @@ export class CustodyStore {
 
   /** Remembers a release that was handed over. */
   putRelease(release: ReleaseRecord): void {
-    const { sentMs, bitmap, statement } = release
-    if (statement.length > KEPT_STATEMENT_BYTES_MAX) throw new RangeError('no release is so long')
+    const { sentMs, statement } = release
+    if (statement.length > KEPT_RELEASE_BYTES_MAX) throw new RangeError('no release is so long')
     const writer = newRow()
     writer.i64(sentMs)
-    writer.bytes(bitmap)
     writer.bytes(statement)
-    this.#put(placeKey(TABLES.releases, release), writer)
+    this.#put(releaseKey(release), writer)
   }
 
-  /** Forgets a release: it took effect or was cancelled. */
-  removeRelease(place: KeptWindow): void {
-    this.#change(placeKey(TABLES.releases, place), undefined)
+  /** Forgets a release: it was carried out or cancelled. */
+  removeRelease(release: Pick<ReleaseRecord, 'keeper' | 'hash'>): void {
+    this.#change(releaseKey(release), undefined)
   }
 
   /** Writes what was changed. @throws {SyncError} `NO_SPACE`, `IO`, `CLOSED`; it is tried again */
@@ -284,10 +286,14 @@ function readKeeper(reader: ByteReader): KeeperRecord {
   return { standing, machineTag, synced, sweep: { startedMs, asked, next } }
 }
 
-function readRelease(place: KeptWindow, reader: ByteReader): ReleaseRecord {
+function readRelease(key: Uint8Array, reader: ByteReader): ReleaseRecord {
   const sentMs = reader.i64()
-  const bitmap = reader.bytes(BITMAP_BYTES).slice()
-  return { ...place, sentMs, bitmap, statement: reader.bytes(reader.remaining).slice() }
+  const hash = hex(key.subarray(1 + KEEPER_BYTES))
+  return { keeper: keeperOf(key), hash, sentMs, statement: reader.bytes(reader.remaining).slice() }
+}
+
+function releaseKey({ keeper, hash }: Pick<ReleaseRecord, 'keeper' | 'hash'>): Uint8Array {
+  return Uint8Array.from([TABLES.releases, ...bytesOf(keeper), ...bytesOf(hash)])
 }
 
 function keeperKey(keeper: KeeperId): Uint8Array {

@@ -2,7 +2,11 @@
 import assert from 'node:assert/strict'
 import t from 'tap'
 import type { LedgerRow } from '../../src/replication/custody-ledger.ts'
-import { CustodyStore, KEPT_STATEMENT_BYTES_MAX } from '../../src/replication/custody-store.ts'
+import {
+  CustodyStore,
+  KEPT_RECEIPT_BYTES_MAX,
+  KEPT_RELEASE_BYTES_MAX
+} from '../../src/replication/custody-store.ts'
 import type { KeeperRecord } from '../../src/replication/custody-store.ts'
 import { newStanding } from '../../src/replication/keeper-standing.ts'
 import { rangeBitmap } from '../../src/sync/block-bitmap.ts'
@@ -29,14 +33,7 @@ const keeper: KeeperRecord = {
   synced: 12,
   sweep: { startedMs: 5, asked: 6, next: `${LOG}/7/8` }
 }
-const release = {
-  keeper: KEEPER,
-  log: LOG,
-  window: 4,
-  bitmap: row.bitmap,
-  sentMs: 9,
-  statement: filled(300, 4)
-}
+const release = { keeper: KEEPER, hash: 'ee'.repeat(32), sentMs: 9, statement: filled(300, 4) }
 
 t.test('load() gives back what was put', async t => {
   const rows = new MemoryKeyValueStore()
@@ -70,9 +67,9 @@ t.test('load() gives back what was put', async t => {
   again.removeRelease(release)
   await again.flush()
   t.same([...rows.range(EVERYTHING)], [])
-  t.throws(() => again.putReceipt(row, filled(KEPT_STATEMENT_BYTES_MAX + 1, 1)), RangeError)
+  t.throws(() => again.putReceipt(row, filled(KEPT_RECEIPT_BYTES_MAX + 1, 1)), RangeError)
   t.throws(
-    () => again.putRelease({ ...release, statement: filled(KEPT_STATEMENT_BYTES_MAX + 1, 1) }),
+    () => again.putRelease({ ...release, statement: filled(KEPT_RELEASE_BYTES_MAX + 1, 1) }),
     RangeError
   )
 })

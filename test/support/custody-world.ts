@@ -216,11 +216,11 @@ export class OwnerDevice {
   }
 
   /** Begins, or goes on from what it remembers, and connects to nobody yet. */
-  start(): void {
+  start({ isTold = true }: { readonly isTold?: boolean } = {}): void {
     if (!this.isOn && this.#world.devices.includes(this)) this.custodian = this.#newCustodian()
     this.isOn = true
     this.custodian.start()
-    this.custodian.setNeeds(this.#world.needs)
+    if (isTold) this.custodian.setNeeds(this.#world.needs)
   }
 
   /** Stops in order. */

@@ -124,8 +124,16 @@ export class GroveHome {
   }
 
   /** Mounts and remembers the daemon, so that the test's end ends it. */
-  async mount(...flags: readonly string[]): Promise<number> {
-    await this.succeed(['mount', ...flags, this.mountPoint])
+  mount(...flags: readonly string[]): Promise<number> {
+    return this.mountIn({}, ...flags)
+  }
+
+  /** The same, with more environment variables for the daemon. */
+  async mountIn(
+    environment: Readonly<Record<string, string>>,
+    ...flags: readonly string[]
+  ): Promise<number> {
+    await this.succeed(['mount', ...flags, this.mountPoint], { environment })
     const { pid } = await this.status()
     this.#pids.add(pid)
     return pid

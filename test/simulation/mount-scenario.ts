@@ -137,10 +137,15 @@ class MountedDevice {
   async kill(): Promise<void> {
     await this.endProgram()
     await this.home.kill((await (await this.daemon()).status()).pid)
-    await this.#mount(this.isOnline ? this.#environment : ALONE)
+    await this.home.mountIn(this.isOnline ? this.#environment : ALONE)
   }
 
   async #mount(environment: LoopbackEnvironment): Promise<void> {
+    await this.#stop()
+    await this.home.mountIn(environment)
+  }
+
+  async #stop(): Promise<void> {
     await this.endProgram()
     const home = await Home.locate({ GROVE_HOME: this.home.directory })
     const running = await ApiClient.find(home, AbortSignal.timeout(COMMAND_MS_MAX))
@@ -148,7 +153,6 @@ class MountedDevice {
       const { pid } = await running.stop()
       await until(() => !isProcessAlive(pid), `daemon ${pid} ends`)
     }
-    await this.home.mountIn(environment)
   }
 }
 

@@ -223,7 +223,9 @@ export class CustodyAnswers implements NetworkCustody {
 
   #statusOf(status: KeeperStatus): HolderStatus {
     const { info, usage } = status
-    const problem = this.#parts.custody.connections.problemOf(info.id) ?? status.refusal
+    const { connections, balances } = this.#parts.custody
+    const problem = connections.problemOf(info.id) ?? status.refusal
+    const mibSeconds = balances.mibSecondsOf(info.id)
     return {
       name: info.name,
       key: info.id,
@@ -236,9 +238,9 @@ export class CustodyAnswers implements NetworkCustody {
       keptBytes: Math.round(status.kept.bytes),
       ...(usage !== undefined &&
         info.kind === 'holder' && {
-          quotaBytes: usage.quotaBytes,
-          keptGibDays: usage.mibSeconds / GIB_DAY_IN_MIB_SEC
+          quotaBytes: usage.quotaBytes
         }),
+      ...(mibSeconds !== undefined && { keptGibDays: mibSeconds / GIB_DAY_IN_MIB_SEC }),
       ...(status.seenMs > 0 && { lastSeenMs: status.seenMs }),
       ...(status.provenMs > 0 && { lastProofMs: status.provenMs }),
       audits: status.audits,

@@ -56,7 +56,8 @@ export class CustodyStores {
     const { home, keys, machine, logs, members, clock, log } = options
     const directory = join(home.directory, 'custody')
     const ledger = await openStore(join(directory, 'ledger'), log)
-    const records = await openStore(join(directory, 'kept'), log)
+    // What was signed must be remembered, also by a computer that lost power.
+    const records = await openStore(join(directory, 'kept'), log, true)
     const keeper = await Keeper.open({
       records: new KeeperRecords(records),
       keyPair: keys.deviceKeys.signing,
@@ -80,13 +81,17 @@ export class CustodyStores {
   }
 }
 
-async function openStore(directory: string, log: DaemonLog): Promise<LmdbKeyValueStore> {
+async function openStore(
+  directory: string,
+  log: DaemonLog,
+  isDurable = false
+): Promise<LmdbKeyValueStore> {
   try {
-    return await LmdbKeyValueStore.open({ directory })
+    return await LmdbKeyValueStore.open({ directory, isDurable })
   } catch (error) {
     if (!(error instanceof SyncError) || error.code !== 'DAMAGED') throw error
     log.write('what was known of copies is damaged; the keepers are asked anew', error)
     await LmdbKeyValueStore.discard({ directory })
-    return LmdbKeyValueStore.open({ directory })
+    return LmdbKeyValueStore.open({ directory, isDurable })
   }
 }

@@ -39,6 +39,7 @@ import type { DaemonLog } from './daemon-log.ts'
 import { DeviceSigner } from './device-signer.ts'
 import { DriveBlocks } from './drive-blocks.ts'
 import type { DrivePeers } from './drive-peers.ts'
+import { HolderBalances } from './holder-balances.ts'
 import type { PendingRecovery } from './pending-recovery.ts'
 import { custodySettings, parseContentPolicy, type Settings } from './settings.ts'
 import { systemRandom } from './system-random.ts'
@@ -90,6 +91,8 @@ export class DriveCustody {
   readonly custodian: Custodian
   /** What the file system sees. */
   readonly view: CustodyView
+  /** What holders kept for how long. */
+  readonly balances: HolderBalances
   readonly #parts: DriveCustodyParts
   readonly #recovery: RecoveryKeeper
   readonly #blocks: DriveBlocks
@@ -114,6 +117,12 @@ export class DriveCustody {
     this.custodian = this.#makeCustodian(report)
     this.connections = this.#makeConnections(report)
     this.#recovery = this.#makeRecovery(report)
+    this.balances = new HolderBalances({
+      clock,
+      kept: id => this.#keptBy(id),
+      links: () => this.connections.links(),
+      report
+    })
     this.#needs = new PacedTask({
       clock,
       delayMs: NEEDS_DELAY_MS,
@@ -174,6 +183,7 @@ export class DriveCustody {
   /** Who belongs to the drive changed. */
   membersChanged(): void {
     this.connections.membersChanged()
+    this.#parts.stores.keeper.membersChanged(this.#parts.keys.identity)
     this.devicesChanged()
   }
 
@@ -224,6 +234,7 @@ export class DriveCustody {
   async close(): Promise<void> {
     this.#parts.peers.holders.onChange = () => undefined
     await Promise.all([this.#needs.close(), this.#arrivals.close()])
+    this.balances.close()
     await this.#recovery.close()
     await this.custodian.close()
     await this.connections.close()
@@ -277,6 +288,7 @@ export class DriveCustody {
       onLink: link => {
         this.custodian.linkOpened(link)
         this.#recovery.linkOpened(link)
+        this.balances.linkOpened(link)
         this.#askLate(link)
       },
       onLinkClosed: link => this.custodian.linkClosed(link),
@@ -341,6 +353,11 @@ export class DriveCustody {
     this.custodian.setNeeds(needs)
   }
 
+  #keptBy(id: string): { readonly bytes: number; readonly addedMs: number } {
+    const status = this.custodian.keeperStatus().find(({ info }) => info.id === id)
+    return { bytes: status?.kept.bytes ?? 0, addedMs: status?.info.addedMs ?? 0 }
+  }
+
   #holdersChanged(): void {
     this.connections.holdersChanged()
     this.custodian.keepersChanged()
@@ -390,11 +407,12 @@ export class DriveCustody {
 }
 
 function infoOf({ id, statement }: Holder): KeeperInfo {
-  const { name, site, machine, person, timeMs } = statement
+  const { name, site, machine, machineTag, person, timeMs } = statement
   return {
     id,
     kind: 'holder',
     name,
+    machineTag: Buffer.from(machineTag).toString('hex'),
     addedMs: timeMs,
     ...(machine !== '' && { machine }),
     ...(site !== '' && { site }),

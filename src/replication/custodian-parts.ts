@@ -55,6 +55,8 @@ export interface KeeperInfo {
   readonly site?: string | undefined
   /** Whose it is, as the owner says. */
   readonly person?: string | undefined
+  /** The tag of its machine that it stated when it was added, hexadecimal. */
+  readonly machineTag?: string | undefined
   /** When it was taken in, in milliseconds since 1970; anew when the user takes it in again. */
   readonly addedMs: number
 }

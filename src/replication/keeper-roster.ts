@@ -263,7 +263,7 @@ export class KeeperRoster {
       link: undefined,
       isReady: false,
       usage: undefined,
-      machineTag: '',
+      machineTag: info.machineTag ?? '',
       synced: 0,
       sweep: NO_SWEEP,
       pausedMs: 0,

@@ -160,3 +160,12 @@ t.test('a drive has no more keepers than it may', async t => {
   roster.set(Array.from({ length: KEEPERS_MAX + 1 }, (_, at) => info(String(at).padStart(64, '0'))))
   t.equal([...roster.all()].length, KEEPERS_MAX)
 })
+
+t.test('a keeper that said when it was added that it is on a known machine is on it', async t => {
+  const { info, device, open } = setUp()
+  const { roster } = await open()
+  roster.set([info(A, { machineTag: device.machineTag }), info(B, { machineTag: '07'.repeat(16) })])
+  const machineOf = (id: string) => roster.factsOf(id)?.machine
+  t.equal(machineOf(A), machineOf(device.id))
+  t.not(machineOf(B), machineOf(device.id))
+})

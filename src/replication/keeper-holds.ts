@@ -252,10 +252,15 @@ export class KeeperHolds {
     if (logs.isOwnCopy !== true) await logs.forget(blocks)
   }
 
-  /** Operation logs stay whole, and an own copy is not ours to forget. */
+  /**
+   * Forgets blocks durably, so that no loss of power brings them back. Operation logs stay whole,
+   * and an own copy is not ours to forget.
+   */
   async #forget(blocks: BlockSet): Promise<void> {
     const { logs } = this.#parts
-    if (logs.isOwnCopy !== true && this.#isContent(blocks.log)) await logs.forget(blocks)
+    if (logs.isOwnCopy === true || !this.#isContent(blocks.log)) return
+    await logs.forget(blocks)
+    await logs.sync()
   }
 
   #pending(place: WindowPlace): Uint8Array {

@@ -100,6 +100,10 @@ t.test('whatever fails, promises are kept and nothing is left over', async t => 
       )
       runs++
       const what = `${subject}, fault ${failAfter}`
+      const afterPower = { store: disk.store.copy(), blocks: stage.logs.afterPowerLoss() }
+      const unpowered = open(afterPower, sourceOf())
+      await unpowered.holds.recover()
+      await check(unpowered, `${what}, and a loss of power`)
       const crashed = open(disk, sourceOf())
       await crashed.holds.recover()
       await check(crashed, what)
@@ -129,6 +133,10 @@ t.test('whatever fails when blocks are dropped, none comes back by itself', asyn
           () => undefined,
           (error: unknown) => error
         )
+      const afterPower = { store: disk.store.copy(), blocks: stage.logs.afterPowerLoss() }
+      const unpowered = open(afterPower, sourceOf())
+      await unpowered.holds.recover()
+      await check(unpowered, `${subject}, fault ${failAfter}, and a loss of power`)
       const crashed = open(disk, sourceOf())
       await crashed.holds.recover()
       await check(crashed, `${subject}, fault ${failAfter}`)

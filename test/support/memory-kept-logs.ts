@@ -63,16 +63,23 @@ export class MemoryKeptLogs implements KeptLogs {
   readonly #source: MemorySource
   readonly #blocks: Map<string, Uint8Array>
   readonly #damaged = new Set<string>()
+  #synced: ReadonlyMap<string, Uint8Array>
 
   /** @param blocks - what is on the disk; survives the object */
   constructor(source: MemorySource, blocks = new Map<string, Uint8Array>()) {
     this.#source = source
     this.#blocks = blocks
+    this.#synced = new Map(blocks)
   }
 
   /** What is on the disk, by log and index. */
   get disk(): Map<string, Uint8Array> {
     return this.#blocks
+  }
+
+  /** What is on the disk after a loss of power now: what was synced. */
+  afterPowerLoss(): Map<string, Uint8Array> {
+    return new Map(this.#synced)
   }
 
   /** Makes a stored block unreadable. */
@@ -159,6 +166,7 @@ export class MemoryKeptLogs implements KeptLogs {
   async sync(): Promise<void> {
     await this.#operate()
     this.syncs++
+    this.#synced = new Map(this.#blocks)
   }
 
   async #operate(): Promise<void> {

@@ -52,6 +52,8 @@ export const OBTAINS_MAX = 8
 export const LEFT_ALONE_MS = 1000
 /** The longest that a keeper is not asked for a window again, in milliseconds. */
 export const LEFT_ALONE_MS_MAX = 10 * 60_000
+/** The same for operations, which are little and on which the rest depends. */
+export const OPERATIONS_ALONE_MS_MAX = 15_000
 /** How many windows that keepers could not have are remembered. */
 export const LEFT_ALONE_MAX = 4096
 
@@ -324,7 +326,9 @@ export class CustodyRounds {
   #leaveAlone(order: HoldOrder): void {
     const key = order.keeper + keyOf(order)
     const times = this.#leftAlone.get(key)?.times ?? 0
-    const delayMs = Math.min(LEFT_ALONE_MS_MAX, LEFT_ALONE_MS * 2 ** Math.min(20, times))
+    const isOperations = this.#parts.book.needs.isOperations(order.log)
+    const mostMs = isOperations ? OPERATIONS_ALONE_MS_MAX : LEFT_ALONE_MS_MAX
+    const delayMs = Math.min(mostMs, LEFT_ALONE_MS * 2 ** Math.min(20, times))
     if (this.#leftAlone.size >= LEFT_ALONE_MAX) this.#leftAlone.clear()
     this.#leftAlone.set(key, { untilMs: this.#nowMs() + delayMs, times: times + 1 })
   }

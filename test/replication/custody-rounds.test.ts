@@ -6,11 +6,12 @@ import {
   HOLDS_MAX,
   HOLDS_PER_KEEPER_MAX,
   LEFT_ALONE_MS,
+  OPERATIONS_ALONE_MS_MAX,
   ROUND_DELAY_MS
 } from '../../src/replication/custody-rounds.ts'
 import type { CustodyRoundsParts } from '../../src/replication/custody-rounds.ts'
 import { countBits, emptyBitmap, rangeBitmap } from '../../src/sync/block-bitmap.ts'
-import { CONTENT } from '../support/custody-world.ts'
+import { CONTENT, OPERATIONS } from '../support/custody-world.ts'
 import { plannedBook } from '../support/planned-book.ts'
 import type { PlannedBook } from '../support/planned-book.ts'
 
@@ -77,6 +78,24 @@ t.test('a window that a keeper cannot have is asked for again, later and later',
   t.equal(set.book.totalOf(keeper.id).blocks, 1024)
   t.equal(rounds.openWindows, 0)
 })
+
+t.test(
+  'operations that a keeper cannot have yet are asked for again soon, however often',
+  async t => {
+    const { set, rounds, refused } = setUp(1, 0)
+    const [keeper] = set.keepers
+    assert(keeper)
+    keeper.faults.refuses = 'UNAVAILABLE'
+    for (const place of set.book.needs.setOperations(new Map([[OPERATIONS, 3]])))
+      rounds.touch(place)
+    await set.world.run(10 * 60_000)
+    t.ok(refused.length > 30, `${refused.length} times`)
+    keeper.faults.refuses = undefined
+    await set.world.run(OPERATIONS_ALONE_MS_MAX + ROUND_DELAY_MS + 1)
+    t.equal(set.book.totalOf(keeper.id).blocks, 3)
+    t.equal(rounds.openWindows, 0)
+  }
+)
 
 t.test('nobody is asked for what another device acts for', async t => {
   const { set, rounds } = setUp(1, 0)

@@ -104,6 +104,8 @@ export class SimulatedKeeper {
   readonly releases: StoredRelease[] = []
   /** How many blocks it was given, to see what repair costs. */
   receivedBlocks = 0
+  /** How many of these it signed for and did not keep. */
+  droppedBlocks = 0
   /** How many challenges it answered. */
   challenges = 0
   /** Most it takes, in bytes. */
@@ -179,6 +181,7 @@ export class SimulatedKeeper {
       this.receivedBlocks++
       const isKept = this.random.bytes(1)[0] ?? 0
       if (isKept < 256 * this.faults.keptShare) this.blocks.set(`${log}/${index}`, bytes)
+      else this.droppedBlocks++
       setBit(got, index)
     }
     // Asked for what it has, the honest look whether it is as it should be.

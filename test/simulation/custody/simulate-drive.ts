@@ -94,7 +94,7 @@ export interface DriveHistory {
   readonly lost: readonly LostBlock[]
   /** Holders that vanished. */
   readonly vanished: number
-  /** Holders that lied. */
+  /** Holders that signed for blocks and did not keep them. */
   readonly liars: number
   /** How many of these the custodian found to have failed. */
   readonly liarsFound: number
@@ -116,7 +116,7 @@ class DriveSimulation {
   readonly #device: OwnerDevice
   readonly #keys: readonly string[]
   readonly #online = new Set<SimulatedKeeper>()
-  readonly #liars = new Set<string>()
+  readonly #liars = new Map<string, SimulatedKeeper>()
   readonly #failed = new Set<string>()
   readonly #months: MonthSample[] = []
   readonly #lost = new Map<number, LostBlock>()
@@ -172,14 +172,15 @@ class DriveSimulation {
     if (this.#device.isOn) await this.#device.stop()
     let [liarsFound, honestFailed] = [0, 0]
     for (const id of this.#failed) {
-      if (this.#liars.has(id)) liarsFound++
-      else honestFailed++
+      const liar = this.#liars.get(id)
+      if (liar === undefined) honestFailed++
+      else if (liar.droppedBlocks > 0) liarsFound++
     }
     return {
       months: this.#months,
       lost: [...this.#lost.values()],
       vanished: this.#vanished,
-      liars: this.#liars.size,
+      liars: [...this.#liars.values()].filter(({ droppedBlocks }) => droppedBlocks > 0).length,
       liarsFound,
       honestFailed
     }
@@ -189,7 +190,7 @@ class DriveSimulation {
     const { liarShare, vanishPerMonth, onlineShare } = this.#scenario
     const keeper = this.#world.addKeeper()
     if (this.#chance() < liarShare) {
-      this.#liars.add(keeper.id)
+      this.#liars.set(keeper.id, keeper)
       keeper.faults.keptShare = this.#chance() < 0.5 ? 0.9 : 0.5
       keeper.faults.asksAgain = this.#chance() < 0.5
     }

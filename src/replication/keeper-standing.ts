@@ -23,7 +23,7 @@ export const GONE_MS = 30 * 24 * 60 * 60_000
 /** ... provided that this computer looked for it for so long, in milliseconds. */
 export const GONE_LOOKED_MS = 3 * 24 * 60 * 60_000
 /** Of so many failed audits on a keeper is failed, if they are also more than a few of all. */
-export const FAILED_AUDITS_MAX = 3
+export const FAILED_AUDITS_MAX = 5
 /** The share of audited blocks from which on failures are more than a few. */
 export const FAILED_SHARE_MIN = 0.05
 /** In how long what was measured of audits loses half of its weight, in milliseconds. */

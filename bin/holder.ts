@@ -196,6 +196,7 @@ export class Holder {
       keyPair: keys.signing,
       machine,
       name: settings.name,
+      spaceBytes: () => this.#settings.spaceBytes,
       openLogs: async person => {
         const logs = await store.person(person)
         this.#logs.set(hexOf(person.identity), logs)

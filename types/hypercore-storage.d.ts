@@ -5,6 +5,10 @@ declare module 'hypercore-storage' {
     readonly blobGarbageCollectionAgeCutOff?: number
     readonly blobGarbageCollectionForceThreshold?: number
     readonly writeBufferSize?: number
+    readonly blockCache?: boolean
+    readonly tableCacheIndexAndFilterBlocks?: boolean
+    /** Of nodes of the merkle trees; how many. */
+    readonly treeCache?: { readonly maxSize: number }
   }
 
   /** A RocksDB column family. */

@@ -87,7 +87,11 @@ export class HolderStore {
     const { directory, clock, spaceBytes } = options
     const writeBufferBytes = holderBufferBytes(spaceBytes)
     // A copy of a holder appends to no log, so it harms nobody.
-    const logHome = await LogHome.open({ directory, clock, writeBufferBytes, allowMoved: true })
+    const logHome = await LogHome.open({
+      ...{ directory, clock, writeBufferBytes },
+      isFrugal: true,
+      allowMoved: true
+    })
     return new HolderStore(options, logHome)
   }
 

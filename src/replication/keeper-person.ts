@@ -51,6 +51,8 @@ export interface KeeperSelf {
   readonly onlineSec: () => number
   /** What its owner accepts of those who give less than they get; anything when absent. */
   readonly imbalance?: ImbalanceBound
+  /** How much more is kept for everybody together, in bytes; without a bound when absent. */
+  readonly freeForAll?: () => number
 }
 
 /** Whom something is kept for. */
@@ -109,7 +111,9 @@ export class KeeperPerson {
     this.drive = drive
     this.members = members
     this.book = new ReceiptBook({ ...self, records, logs, identity, drive })
-    this.space = new KeeperSpace({ records, logs, book: this.book, identity }, quotaBytes)
+    const { freeForAll } = self
+    const bound = freeForAll === undefined ? {} : { freeForAll }
+    this.space = new KeeperSpace({ records, logs, book: this.book, identity, ...bound }, quotaBytes)
     const { book, space } = this
     this.holds = new KeeperHolds({
       ...{ records, logs, book, space, identity },

@@ -30,6 +30,8 @@ export interface KeeperSpaceParts {
   readonly book: ReceiptBook
   /** The person's signing key, 32 bytes. */
   readonly identity: Uint8Array
+  /** How much more is kept for everybody together, in bytes; without a bound if absent. */
+  readonly freeForAll?: () => number
 }
 
 /** See the module. */
@@ -57,10 +59,15 @@ export class KeeperSpace {
     return this.#parts.book.usedBytes + this.#operationBytes + this.#summaryBytes
   }
 
+  /** How much is kept or may be on its way, in bytes. */
+  get takenBytes(): number {
+    return this.usedBytes + this.#reservedBytes + this.#admittedBytes
+  }
+
   /** How much more would be taken, in bytes; never negative. */
   get freeBytes(): number {
-    const taken = this.usedBytes + this.#reservedBytes + this.#admittedBytes
-    return Math.max(0, this.quotaBytes - taken)
+    const free = this.quotaBytes - this.takenBytes
+    return Math.max(0, Math.min(free, this.#parts.freeForAll?.() ?? free))
   }
 
   /** Sets room aside. @returns false when there is too little */

@@ -85,6 +85,8 @@ export interface KeeperParts {
   readonly report: (message: string, cause?: unknown) => void
   /** What the owner accepts of those who give less than they get; anything when absent. */
   readonly imbalance?: ImbalanceBound
+  /** How much is kept for everybody together, in bytes; without a bound when absent. */
+  readonly spaceBytes?: () => number
 }
 
 /** Whom a keeper keeps for, as its owner sees them. */
@@ -346,12 +348,20 @@ export class Keeper {
     const admitsOperation = (bytes: number): boolean =>
       made.person === undefined || made.person.space.admitsOperation(bytes)
     const logs = await openLogs({ identity, drive, members, admitsOperation })
-    const self = { ...this.#parts, onlineSec: () => this.#onlineSec }
+    const freeForAll = (): number => this.#freeForAll()
+    const self = { ...this.#parts, onlineSec: () => this.#onlineSec, freeForAll }
     const person = new KeeperPerson({ self, records, identity, drive, members, logs, quotaBytes })
     made.person = person
     await person.holds.recover()
     this.#opened.set(idOf(identity), person)
     return person
+  }
+
+  #freeForAll(): number {
+    const { spaceBytes } = this.#parts
+    if (spaceBytes === undefined) return Number.MAX_SAFE_INTEGER
+    const taken = [...this.#opened.values()].reduce((sum, { space }) => sum + space.takenBytes, 0)
+    return Math.max(0, spaceBytes() - taken)
   }
 
   #introduce({ person }: Admitted, { handshakeHash }: PeerConnection): Uint8Array {

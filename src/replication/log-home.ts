@@ -10,7 +10,7 @@
  * @module
  */
 import Corestore from 'corestore'
-import HypercoreStorage, { type Database } from 'hypercore-storage'
+import HypercoreStorage, { type Database, type HypercoreStorageOptions } from 'hypercore-storage'
 import { mkdir, readdir, rm, stat } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import type { Clock, Timer } from '../sync/clock.ts'
@@ -63,6 +63,13 @@ const INFLIGHT: readonly [number, number] = [128, 512]
 /** The unit of `st_blocks`. */
 const STAT_BLOCK_BYTES = 512
 
+/** RocksDB's cache of blocks takes 32 MB, and can hold no index of a table when there is none. */
+const WITHOUT_CACHES: HypercoreStorageOptions = {
+  blockCache: false,
+  tableCacheIndexAndFilterBlocks: false,
+  treeCache: { maxSize: 1024 }
+}
+
 /** Who is told what happens to the logs of a home. */
 export interface ReplicationListener {
   /**
@@ -97,6 +104,8 @@ export interface LogHomeOptions {
   readonly allowMoved?: boolean
   /** The memory that is filled before a file is written; no more than fits the disk anyway. */
   readonly writeBufferBytes?: number
+  /** Does without caches of its own: the system's have to do. For who reads seldom, at random. */
+  readonly isFrugal?: boolean
   /** Bounds how long {@link LogHome.close} takes; without it there is no limit. */
   readonly clock?: Clock
 }
@@ -400,14 +409,14 @@ async function openStorage(options: LogHomeOptions): Promise<OpenedStorage> {
     await makeDirectory(directory)
     await refuseForeignFiles(directory)
     const bufferBytes = Math.min(writeBufferBytes, fittingBufferBytes(await diskBytes(directory)))
-    const storage = makeStorage(directory, bufferBytes)
+    const storage = makeStorage(options, bufferBytes)
     const refused = await deviceFileRefusal(storage)
     if (refused === undefined) return { storage, bufferBytes }
     // A crash while the home was made leaves a device file in part, and no database yet.
     const isUnborn = !(await isThere(join(directory, DATABASE, 'CURRENT')))
     if (refused.code !== 'MOVED' || !(allowMoved || isUnborn)) throw refused
     await rm(join(directory, DEVICE_FILE))
-    const renewed = makeStorage(directory, bufferBytes)
+    const renewed = makeStorage(options, bufferBytes)
     const refusedAgain = await deviceFileRefusal(renewed)
     if (refusedAgain !== undefined) throw refusedAgain
     return { storage: renewed, bufferBytes }
@@ -416,8 +425,12 @@ async function openStorage(options: LogHomeOptions): Promise<OpenedStorage> {
   }
 }
 
-function makeStorage(directory: string, bufferBytes: number): HypercoreStorage {
+function makeStorage(
+  { directory, isFrugal = false }: LogHomeOptions,
+  bufferBytes: number
+): HypercoreStorage {
   const storage = new HypercoreStorage(directory, {
+    ...(isFrugal && WITHOUT_CACHES),
     writeBufferSize: bufferBytes,
     blobFileSize: BLOB_FILE_BYTES,
     // No garbage collection but our own: see `blob-reclaimer.ts`.

@@ -19,7 +19,8 @@ const identity = filled(32, 1)
 
 function open(
   store = new MemoryKeyValueStore(),
-  quotaBytes = 1000 * SUITE_BLOCK_BYTES
+  quotaBytes = 1000 * SUITE_BLOCK_BYTES,
+  freeForAll: () => number = () => Number.MAX_SAFE_INTEGER
 ): { readonly space: KeeperSpace; readonly logs: MemoryKeptLogs } {
   const source = new MemorySource()
   source.add(log, makeBlocks(ENTRIES_COUNTED_MAX + 10), 'operation')
@@ -29,7 +30,8 @@ function open(
     ...{ records, logs, identity, drive: filled(32, 2), machine: filled(16, 3) },
     ...{ keyPair: signingKeyPair(filled(32, 4)), clock: new VirtualClock(), onlineSec: () => 0 }
   })
-  return { space: new KeeperSpace({ records, logs, book, identity }, quotaBytes), logs }
+  const parts = { records, logs, book, identity, freeForAll }
+  return { space: new KeeperSpace(parts, quotaBytes), logs }
 }
 
 t.test('reserve() and release() are exact', async t => {
@@ -43,6 +45,20 @@ t.test('reserve() and release() are exact', async t => {
   t.same([space.freeBytes, space.usedBytes], [10, 0])
   space.quotaBytes = 5
   t.equal(space.freeBytes, 0, 'never negative')
+})
+
+t.test('nobody gets more than there is for everybody', async t => {
+  let free = 100
+  const { space } = open(undefined, 1000, () => free)
+  t.equal(space.freeBytes, 100)
+  t.notOk(space.reserve(101))
+  t.ok(space.reserve(60))
+  t.equal(space.takenBytes, 60)
+  free = 40
+  t.equal(space.freeBytes, 40)
+  t.notOk(space.admitsOperation(41))
+  free = 5000
+  t.equal(space.freeBytes, 940, 'nor more than the quota')
 })
 
 t.test('operations count once they have arrived, so many at a time', async t => {

@@ -72,6 +72,20 @@ t.test('open() after kill -9 finds everything appended, content before operation
   })
 )
 
+t.test('a home is frugal in one run and not in another', async t =>
+  withDirectory(async directory => {
+    const blocks = Array.from({ length: 300 }, (_, at) => Buffer.alloc(5000, at))
+    for (const isFrugal of [true, false, true]) {
+      const home = await LogHome.open({ directory, isFrugal, writeBufferBytes: 1 << 20 })
+      const log = await home.openBlockStore(identityOf('content'))
+      if (log.length === 0) await log.append(blocks, 0)
+      for (const index of [0, 150, 299])
+        t.same(Buffer.from(await log.get(index)), blocks[index], String(isFrugal))
+      await home.close()
+    }
+  })
+)
+
 t.test('open() of a copied home is MOVED, unless that is allowed', async t =>
   withDirectory(async root => {
     const [first, copy] = [join(root, 'first'), join(root, 'copy')]

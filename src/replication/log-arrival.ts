@@ -77,13 +77,14 @@ async function waitFor(
 ): Promise<void> {
   if (signal?.aborted === true) throw interrupted()
   if (core.isFrozen) throw ended(core)
+  if (core.isStarved) throw starved()
   let stop = (): void => undefined
   try {
     await new Promise<void>((resolve, reject) => {
       const beLate = (): void => reject(isOffered() ? timedOut() : unreachable())
       let idle: Timer = clock.after(idleMs, beLate)
       const unwatch = core.watch((news: CoreNews, index?: number) => {
-        if (news === 'starved') return reject(new SyncError('NO_SPACE', 'the disk is too full'))
+        if (news === 'starved') return reject(starved())
         if (news === 'ended') return reject(ended(core))
         if (isThere(index)) return resolve()
         idle.cancel()
@@ -104,6 +105,10 @@ async function waitFor(
 
 function ended(core: ReplicatedCore): SyncError {
   return core.isFrozen ? unreachable() : new SyncError('CLOSED', 'the home was closed')
+}
+
+function starved(): SyncError {
+  return new SyncError('NO_SPACE', 'there is no room for what peers send')
 }
 
 function timedOut(): SyncError {

@@ -15,6 +15,7 @@ import type { LogKey } from '../sync/log.ts'
 import type { Core, CorePeer, CoreProof } from './core-slot.ts'
 import { LimitedPeer } from './limited-peer.ts'
 import type { SpaceGuard } from './space-guard.ts'
+import { causeCodes } from './storage-error.ts'
 import type { UploadGrants } from './upload-grants.ts'
 
 /** How long a log may be, in entries; what peers say beyond it is a lie that would take memory. */
@@ -22,6 +23,9 @@ export const LOG_LENGTH_MAX = 2 ** 26
 
 /** What is counted for the proofs that come with a block, in bytes. */
 const PROOF_BYTES = 4096
+
+/** What hypercore and the database say when they could not write. */
+const WRITE_FAILURES: ReadonlySet<string> = new Set(['WRITE_FAILED', 'ENOSPC', 'EDQUOT', 'EIO'])
 
 /** How a core takes part. */
 export interface ReplicatedCoreOptions {
@@ -66,6 +70,7 @@ export class ReplicatedCore {
   readonly #watchers = new Set<CoreWatcher>()
   #isFollowed = false
   #isFrozen = false
+  #isStarved = false
 
   /** @param core - opened; borrowed */
   constructor(core: Core, options: ReplicatedCoreOptions) {
@@ -76,6 +81,7 @@ export class ReplicatedCore {
     this.#guardSpace()
     this.#containConflicts()
     core.on('peer-add', peer => {
+      this.#isStarved = false
       boundClaims(peer)
       answerFromWhereAsked(peer)
       this.#limit(peer)
@@ -98,6 +104,11 @@ export class ReplicatedCore {
   /** Whether two histories of this log were seen. It is replicated no more. */
   get isFrozen(): boolean {
     return this.#isFrozen
+  }
+
+  /** Whether something was refused for want of space and no peer has come since. */
+  get isStarved(): boolean {
+    return this.#isStarved
   }
 
   /** Whether a block is stored here. */
@@ -209,15 +220,26 @@ export class ReplicatedCore {
       }
       const hasSpace = await this.#hasSpaceFor(proof)
       if (hasSpace && this.#admits(proof)) {
-        if (await verify(proof, from).catch(rethrowAsForged)) return true
+        if (await verify(proof, from).catch(error => this.#rethrow(error))) return true
       } else {
         from.paused = true
-        if (!hasSpace) this.#options.onStarved()
-        this.#tell('starved')
+        this.#starve(!hasSpace)
       }
       this.#unmark(proof)
       return false
     }
+  }
+
+  /** After a write that failed hypercore asks the peer for nothing more, as after a refusal. */
+  #rethrow(error: unknown): never {
+    if (causeCodes(error).some(code => WRITE_FAILURES.has(code))) this.#starve(true)
+    return rethrowAsForged(error)
+  }
+
+  #starve(isDiskFull: boolean): void {
+    this.#isStarved = true
+    if (isDiskFull) this.#options.onStarved()
+    this.#tell('starved')
   }
 
   #admits({ block }: CoreProof): boolean {

@@ -12,6 +12,7 @@ class FakeCore {
   readonly wanted: (readonly number[])[] = []
   readonly watchers = new Set<CoreWatcher>()
   isFrozen = false
+  isStarved = false
   contiguousLength = 0
 
   has(index: number): boolean {
@@ -80,6 +81,9 @@ t.test('it ends with the room, with the core and with a conflict', async t => {
   const starved = bringBlocks(core.asCore, [1], options)
   core.tell('starved')
   await rejectsWith(t, 'NO_SPACE', () => starved, 'a full disk')
+  core.isStarved = true
+  await rejectsWith(t, 'NO_SPACE', () => bringBlocks(core.asCore, [1], options), 'which still is')
+  core.isStarved = false
   const closed = bringBlocks(core.asCore, [1], options)
   core.tell('ended')
   await rejectsWith(t, 'CLOSED', () => closed, 'a closed home')

@@ -214,3 +214,31 @@ t.test('a proof of a length that no log has is refused before it is verified', a
   await t.rejects(verify(proof(1, LOG_LENGTH_MAX), {}), { message: 'a length of no log' })
   t.same(unmarked, [3])
 })
+
+t.test('a write that fails is told as a full disk, until a peer comes anew', async t => {
+  const failure = Object.assign(new Error('no room'), { code: 'WRITE_FAILED' })
+  const replicator = { setAllowPush: () => undefined, _unmarkInflight: () => undefined }
+  const inner = { replicator, verify: () => Promise.reject(failure) }
+  const listeners = new Map<string, (peer: object) => void>()
+  let starved = 0
+  const options = {
+    key: logSigner({ seed: filled(32, 1), userData: filled(32, 2) }).key,
+    allowPush: true,
+    guard: { admit: async () => undefined },
+    onArrival: () => undefined,
+    onFrozen: () => undefined,
+    onStarved: () => starved++
+  }
+  const on = (event: string, listener: (peer: object) => void) => listeners.set(event, listener)
+  type Parts = ConstructorParameters<typeof ReplicatedCore>
+  const core = { core: inner, on } as unknown as Parts[0]
+  const guarded = new ReplicatedCore(core, options as unknown as Parts[1])
+  const news: string[] = []
+  guarded.watch(one => news.push(one))
+  const verify = inner.verify as unknown as (proof: object, from: object) => Promise<boolean>
+  await t.rejects(verify({ block: null, upgrade: null }, {}), failure)
+  t.same([guarded.isStarved, starved, news], [true, 1, ['starved']])
+  const call = () => undefined
+  listeners.get('peer-add')?.({ onrange: call, onbitfield: call, _handleRequest: call })
+  t.notOk(guarded.isStarved)
+})

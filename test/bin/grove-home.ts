@@ -119,8 +119,8 @@ export class GroveHome {
   }
 
   /** Runs a command that must succeed, and reads its JSON. */
-  async json(args: readonly string[]): Promise<unknown> {
-    return JSON.parse(await this.succeed([...args, '--json'])) as unknown
+  async json(args: readonly string[], input = ''): Promise<unknown> {
+    return JSON.parse(await this.succeed([...args, '--json'], { input })) as unknown
   }
 
   /** Mounts and remembers the daemon, so that the test's end ends it. */

@@ -12,6 +12,7 @@
  *
  * @module
  */
+import { setMaxListeners } from 'node:events'
 import type { InodeRecord } from '../sync/inode-record.ts'
 import type { BlockRun, Run } from '../sync/region.ts'
 import type { Replica } from '../sync/replica.ts'
@@ -63,6 +64,8 @@ export class ContentReader {
   constructor(replica: Replica, written: (ino: number) => WrittenBytes | undefined) {
     this.#replica = replica
     this.#written = written
+    // Every read that waits listens; how many there are is the kernel's to limit.
+    setMaxListeners(0, this.#closed.signal)
   }
 
   /** How many reads wait for other devices. */

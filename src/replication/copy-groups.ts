@@ -66,7 +66,8 @@ export function copyGroups<Tag>(
 }
 
 function wordsOf(bitmap: Uint8Array): Int32Array {
-  const aligned = bitmap.byteOffset % 4 === 0 ? bitmap : bitmap.slice()
+  // What was read from a disk may be a Buffer, whose own `slice` does not copy.
+  const aligned = bitmap.byteOffset % 4 === 0 ? bitmap : Uint8Array.from(bitmap)
   return new Int32Array(aligned.buffer, aligned.byteOffset, aligned.length / 4)
 }
 

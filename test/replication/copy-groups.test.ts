@@ -52,3 +52,15 @@ t.test('copyGroups() says of each block who has it', async t => {
     t.same(wrong, [])
   }
 })
+
+t.test('copyGroups() takes bitmaps that lie anywhere in a Buffer', async t => {
+  const unaligned = (bitmap: Uint8Array): Uint8Array => {
+    const buffer = Buffer.alloc(BITMAP_BYTES + 3)
+    buffer.set(bitmap, 3)
+    return buffer.subarray(3)
+  }
+  const sets = [{ tag: 'a', bitmap: unaligned(range(5, 7)) }]
+  const [first, second] = copyGroups(unaligned(range(0, 10)), sets)
+  t.same([...indexesOf({ window: 0, bitmap: first?.bitmap ?? range(0, 0) })], [5, 6])
+  t.equal(countBits(second?.bitmap ?? range(0, 0)), 8)
+})

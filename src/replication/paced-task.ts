@@ -47,6 +47,16 @@ export class PacedTask {
     })
   }
 
+  /** Does now what there is to do; waits for what is under way. */
+  async flush(): Promise<void> {
+    await this.#running
+    if (!this.#isChanged || this.#isClosed) return
+    this.#timer?.cancel()
+    this.#timer = undefined
+    this.#running = this.#run()
+    await this.#running
+  }
+
   /** Does nothing any more; waits for what is under way. Idempotent. */
   async close(): Promise<void> {
     this.#isClosed = true

@@ -24,6 +24,9 @@ export const SUMMARY_DELAY_MS = 3_000
 /** How often summary and record are renewed when nothing changes, in milliseconds. */
 export const RECOVERY_INTERVAL_MS = 3_600_000
 
+/** How long the last summary and record may take at the end, in milliseconds. */
+export const LAST_GIFTS_MS_MAX = 4_000
+
 /** How long after a failure the record is put again, in milliseconds. */
 export const LOCATOR_RETRY_MS = 60_000
 
@@ -110,13 +113,32 @@ export class RecoveryKeeper {
     this.#giveAll(link)
   }
 
-  /** Ends what is under way. Idempotent. */
+  /**
+   * Gives what is news to whoever is connected, for {@link LAST_GIFTS_MS_MAX} at most, and ends what
+   * is under way: a computer that is switched off a moment after a holder was added is found again.
+   * Idempotent.
+   */
   async close(): Promise<void> {
+    if (!this.#stop.signal.aborted) await this.#giveLast()
     this.#stop.abort()
     this.#timer?.cancel()
     this.#retry?.cancel()
     await Promise.all([this.#summaries.close(), this.#records.close()])
     await Promise.all(this.#giving)
+  }
+
+  async #giveLast(): Promise<void> {
+    let timer: Timer | undefined
+    const late = new Promise<void>(resolve => {
+      timer = this.#parts.clock.after(LAST_GIFTS_MS_MAX, resolve)
+    })
+    const given = async (): Promise<void> => {
+      await this.#summaries.flush()
+      await this.#records.flush()
+      await Promise.all(this.#giving)
+    }
+    await Promise.race([given(), late])
+    timer?.cancel()
   }
 
   /** Once an hour: nodes of the hash table forget, and a keeper may have lost what it was given. */

@@ -70,6 +70,20 @@ t.test('work that fails is told of, and done after the next change', async t => 
   t.equal(begun(), 2)
 })
 
+t.test('flush() does at once what there is to do, and nothing when there is nothing', async t => {
+  const { clock, paced, end, begun } = task()
+  await paced.flush()
+  t.equal(begun(), 0)
+  paced.changed()
+  const flushed = paced.flush()
+  await Promise.resolve()
+  t.equal(begun(), 1)
+  await end()
+  await flushed
+  clock.advance(1_000_000)
+  t.equal(begun(), 1)
+})
+
 t.test('close() waits for the work and lets none begin', async t => {
   const { clock, paced, end, begun } = task()
   paced.changed()

@@ -164,12 +164,14 @@ t.test('the newest locator secret counts', async t => {
   t.ok(open(link.given.at(-1)))
 })
 
-t.test('close() ends it, and can be called twice', async t => {
+t.test('close() gives what is news, ends it, and can be called twice', async t => {
   const { clock, drive, keeper, link, settle } = await parties(t)
   await keeper.close()
+  t.ok(await drive.records.get(drive.locator.keyPair.publicKey), 'found, though it ended at once')
+  t.same([link.given.length, link.locators.length], [1, 1])
   await keeper.close()
   keeper.changed()
   await settle()
   t.equal(clock.pendingTimers, 0)
-  t.same([link.given.length, drive.reports.length], [0, 0])
+  t.same([link.given.length, drive.reports.length], [1, 0])
 })

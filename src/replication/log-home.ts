@@ -60,6 +60,9 @@ const DATABASE = 'db'
  */
 const INFLIGHT: readonly [number, number] = [128, 512]
 
+/** The same of content in a frugal home: what is under way is in memory several times over. */
+const FRUGAL_INFLIGHT: readonly [number, number] = [16, 64]
+
 /** The unit of `st_blocks`. */
 const STAT_BLOCK_BYTES = 512
 
@@ -121,6 +124,7 @@ export class LogHome {
   readonly #database: Database
   readonly #wal: WalSync
   readonly #blocks: BlockStoreHome
+  readonly #isFrugal: boolean
   /** Told what happens to the logs; set it before a log is attached to a connection. */
   listener: ReplicationListener = DEAF
   /** Fetches that somebody waits for. */
@@ -133,10 +137,12 @@ export class LogHome {
   readonly #opened = new Map<LogKey, CoreSlot | RemoteCore>()
   #closing: Promise<void> | undefined
 
-  private constructor(directory: string, opened: OpenedStorage, store: Corestore, clock?: Clock) {
+  private constructor(options: LogHomeOptions, opened: OpenedStorage, store: Corestore) {
     const { rocks, db } = opened.storage
+    const { directory, clock, isFrugal = false } = options
     this.#directory = directory
     this.#clock = clock
+    this.#isFrugal = isFrugal
     this.#store = store
     this.#database = db
     this.#wal = new WalSync(rocks.path, db)
@@ -166,7 +172,7 @@ export class LogHome {
       await store.close().catch(() => undefined)
       throw openError(error)
     }
-    return new LogHome(directory, opened, store, options.clock)
+    return new LogHome({ ...options, directory }, opened, store)
   }
 
   /**
@@ -364,7 +370,8 @@ export class LogHome {
     readonly manifest: Manifest
   }): Promise<RemoteCore> {
     const { key, kind, manifest } = log
-    const core = this.#store.get({ manifest, allowFork: false, inflightRange: INFLIGHT })
+    const inflightRange = this.#isFrugal && kind === 'content' ? FRUGAL_INFLIGHT : INFLIGHT
+    const core = this.#store.get({ manifest, allowFork: false, inflightRange })
     await core.ready()
     const remote = new RemoteCore(core, this.#replicate(core, { key, kind, allowPush: true }))
     this.#opened.set(key, remote)

@@ -86,7 +86,10 @@ export class ReplicatedCore {
       answerFromWhereAsked(peer)
       this.#limit(peer)
     })
-    core.on('peer-remove', peer => this.#limited.delete(peer))
+    core.on('peer-remove', peer => {
+      this.#limited.delete(peer)
+      if (!this.hasPeers) this.#isStarved = false
+    })
     core.on('append', () => this.#arrive())
     core.on('download', index => this.#arrive(index))
   }
@@ -106,7 +109,7 @@ export class ReplicatedCore {
     return this.#isFrozen
   }
 
-  /** Whether something was refused for want of space and no peer has come since. */
+  /** Whether something was refused for want of space, and the peers are still the same. */
   get isStarved(): boolean {
     return this.#isStarved
   }

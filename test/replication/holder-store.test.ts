@@ -86,7 +86,12 @@ t.test('a full disk refuses what comes, and takes it when there is room again', 
   clock.advance(SPACE_RETRY_MS)
   await until('the next look', () => store.isStarved)
   guard.admit = admit
+  const [before] = stage.networks[1].connections
   clock.advance(SPACE_RETRY_MS)
+  await until('another connection', () => {
+    const [connection] = stage.networks[1].connections
+    return connection !== undefined && connection !== before
+  })
   await stage.bring([0, 1])
   await stage.logs.arrived(device.operationLog.key, 1, { idleMs: 5000 })
   t.notOk(store.isStarved)

@@ -26,7 +26,7 @@ import { RecoveryKeeper } from '../src/replication/recovery-keeper.ts'
 import { takeLateSummaries } from '../src/replication/take-late-summaries.ts'
 import type { ConnectedDevice } from '../src/replication/replication.ts'
 import { WINDOW_BLOCKS } from '../src/sync/block-bitmap.ts'
-import type { Clock } from '../src/sync/clock.ts'
+import type { Clock, Timer } from '../src/sync/clock.ts'
 import type { LogBlock } from '../src/sync/content-needs.ts'
 import type { BlockPlace } from '../src/sync/content-index.ts'
 import type { CopiesStatus, CustodyView } from '../src/sync/custody-view.ts'
@@ -50,6 +50,9 @@ export const NEEDS_DELAY_MS = 300
 
 /** How long after content came it is counted, in milliseconds. */
 export const ARRIVALS_DELAY_MS = 1_000
+
+/** How often it is looked at everything anew, whatever was said to have changed, in milliseconds. */
+export const LOOK_AGAIN_MS = 30_000
 
 /** What custody works with; all of it is borrowed and outlives it. */
 export interface DriveCustodyParts {
@@ -75,6 +78,8 @@ export interface DriveCustodyParts {
   readonly blocksOf: (log: LogKey) => RemoteBlocks | undefined
   /** The devices that are connected, by id. */
   readonly online: () => readonly string[]
+  /** Told when a holder is connected, of whom content can be had. */
+  readonly onHolder: () => void
   /** The holders that a recovery still waits for. */
   readonly recovery: PendingRecovery
   /** Time. */
@@ -102,6 +107,7 @@ export class DriveCustody {
   /** Holders that are about to be removed: their copies count no more. */
   readonly #leaving = new Set<string>()
   #contentLengths: ReadonlyMap<LogKey, number> = new Map()
+  #timer: Timer | undefined
 
   /** @param parts - see {@link DriveCustodyParts} */
   constructor(parts: DriveCustodyParts) {
@@ -142,6 +148,7 @@ export class DriveCustody {
   /** Begins to act. */
   start(): void {
     this.custodian.start()
+    this.#lookAgain()
     this.connections.holdersChanged()
     this.#needs.changed()
   }
@@ -234,6 +241,7 @@ export class DriveCustody {
   async close(): Promise<void> {
     this.#parts.peers.holders.onChange = () => undefined
     await Promise.all([this.#needs.close(), this.#arrivals.close()])
+    this.#timer?.cancel()
     this.balances.close()
     await this.#recovery.close()
     await this.custodian.close()
@@ -289,6 +297,7 @@ export class DriveCustody {
         this.custodian.linkOpened(link)
         this.#recovery.linkOpened(link)
         this.balances.linkOpened(link)
+        this.#parts.onHolder()
         this.#askLate(link)
       },
       onLinkClosed: link => this.custodian.linkClosed(link),
@@ -351,6 +360,14 @@ export class DriveCustody {
       lengths.set(log, Math.max(lengths.get(log) ?? 0, endOf(window, bitmap)))
     this.#contentLengths = lengths
     this.custodian.setNeeds(needs)
+  }
+
+  #lookAgain(): void {
+    this.#timer = this.#parts.clock.after(LOOK_AGAIN_MS, () => {
+      this.custodian.operationsGrew()
+      this.custodian.keepersChanged()
+      this.#lookAgain()
+    })
   }
 
   #keptBy(id: string): { readonly bytes: number; readonly addedMs: number } {

@@ -258,6 +258,7 @@ export class DriveNetwork {
       network: this.#network,
       logHome: logs.logHome,
       blocksOf: key => this.#contentLogs.get(key),
+      onHolder: () => this.#fetcher.peersChanged(),
       online: () => this.peers().flatMap(peer => (peer.connected ? [peer.id] : []))
     })
   }

@@ -272,8 +272,13 @@ t.test('copies on computers that cannot read them', { skip: obstacle ?? false },
     const failures = async () => (await holdersOf(laptop)).get(bad.name)?.audits.failed ?? 0
     const before = await failures()
     await laptop.succeed(['config', 'custody.bandwidth', '400kB'])
-    // It is away for a moment only, and that shall not show.
-    await laptop.succeed(['config', 'custody.grace', '5m'])
+    // It is away for a moment only and that shall not show; the dead have been away for longer.
+    await laptop.succeed(['config', 'custody.grace', '10s'])
+    await until('the dead do not count', async () => {
+      const holders = await holdersOf(laptop)
+      return doomed.every(({ name }) => holders.get(name)?.state === 'suspect')
+    })
+    await reachesLevel(laptop, photos, 3)
     await die(bad, 'SIGTERM')
     t.ok((await corruptBlocks(bad.grove.directory)) > 20, 'there were blocks to corrupt')
     bad.process = (await serve(whole, bad.grove, [])).child

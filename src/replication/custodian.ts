@@ -284,6 +284,8 @@ export class Custodian {
   }
 
   #madeReady(): void {
+    // Operations are wanted by whoever is there, so without anybody they did not even wait.
+    for (const place of this.#book.needs.operationWindows()) this.#rounds.touch(place)
     this.#rounds.retry()
     this.#waiter.retry()
     this.#flushSoon()

@@ -149,6 +149,15 @@ t.test('what lacks copies says so, and is repaired when somebody comes', async t
   t.equal(statusOf(device).copies, 4, 'receipts of the lost are asked for again')
 })
 
+t.test('operations from before anybody was there are kept by who comes', async t => {
+  const { world, device } = await scene({ keepers: 0 })
+  await world.run(MINUTE)
+  const first = world.addKeeper()
+  device.connect(first)
+  await world.run(5 * SECOND)
+  t.ok(first.signed.has(`${OPERATIONS}/0`))
+})
+
 t.test('copies are counted per machine as the owner says', async t => {
   const { world, device, keepers } = await scene({ keepers: 3, redundancy: level(3, 2) })
   for (const keeper of keepers) world.name(keeper, { machine: 'nas' })

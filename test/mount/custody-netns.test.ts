@@ -264,7 +264,7 @@ t.test('copies on computers that cannot read them', { skip: obstacle ?? false },
     for (const { name } of others) t.ok((holders.get(name)?.keptBytes ?? 0) > 2_000_000, name)
   })
 
-  const [bad] = others
+  const [bad, ...healthy] = others
   if (bad === undefined) throw new Error('nobody is left')
 
   const whole = t
@@ -300,7 +300,7 @@ t.test('copies on computers that cannot read them', { skip: obstacle ?? false },
     await laptop.succeed(['stop'])
     await rm(laptop.directory, { recursive: true })
     // Only what was mended on the bad disk is left.
-    for (const host of others) if (host !== bad) await die(host, 'SIGTERM')
+    for (const host of healthy) await die(host, 'SIGTERM')
     const flags = ['--name', 'laptop', '--wait', '10', '--lost', '--accept-incomplete']
     const said = await laptop.json(['recover', ...flags], `${words}\n`)
     t.match(said, { missingEntries: 0 })
@@ -310,7 +310,9 @@ t.test('copies on computers that cannot read them', { skip: obstacle ?? false },
     t.equal(await xattr(photos, 'user.grove.redundancy'), '3')
     await laptop.succeed(['sync', '--wait', '--timeout', '60'])
     t.equal((await laptop.status()).network.missingBytes, 0)
-    await die(bad, 'SIGTERM')
+    for (const host of healthy) host.process = (await serve(whole, host.grove, [])).child
+    await reachesLevel(laptop, photos, 3)
+    for (const host of others) await die(host, 'SIGTERM')
     t.match(await runProgram('diff', ['-r', tree, photos]), { code: 0, stdout: '' })
     t.equal(await laptop.succeed(['verify']), 'everything is whole\n', 'and all of it is here')
   })

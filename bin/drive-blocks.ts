@@ -7,8 +7,8 @@ import { hashBlock } from '../src/crypto/block-hash.ts'
 import { equalBytes } from '../src/crypto/sodium.ts'
 import type { AnsweredBlock, OwnBlocks } from '../src/replication/custodian-parts.ts'
 import type { DeviceKeptLogs } from '../src/replication/device-kept-logs.ts'
-import { windowOf } from '../src/sync/block-bitmap.ts'
-import type { LogBlock } from '../src/sync/content-needs.ts'
+import { isSubset, windowOf } from '../src/sync/block-bitmap.ts'
+import type { LogBlock, NeededBlocks } from '../src/sync/content-needs.ts'
 import type { LogKey } from '../src/sync/log.ts'
 import type { RemoteBlocks } from '../src/sync/remote-logs.ts'
 import type { Replica } from '../src/sync/replica.ts'
@@ -35,7 +35,7 @@ export interface DriveBlocksParts {
 /** See the module. */
 export class DriveBlocks implements OwnBlocks {
   readonly #parts: DriveBlocksParts
-  /** Which files use blocks of a window; only where content is not kept. */
+  /** Which files use blocks of a window that are not here. */
   #users: ReadonlyMap<string, ReadonlySet<number>> = new Map()
 
   /** @param parts - see {@link DriveBlocksParts} */
@@ -62,21 +62,24 @@ export class DriveBlocks implements OwnBlocks {
     await blocks.fetch(index, { deadlineMs: OBTAIN_MS_MAX })
   }
 
-  /** A block that no file uses any more is not held against whoever answered with it. */
-  isGenuine({ log, index, bytes }: AnsweredBlock): Promise<boolean> {
+  /** Of a block that no file is known to use nothing can be said. */
+  isGenuine({ log, index, bytes }: AnsweredBlock): Promise<boolean | undefined> {
     const hash = this.#hashOf({ log, index })
-    return Promise.resolve(hash === undefined || equalBytes(hash, hashBlock(bytes)))
+    return Promise.resolve(hash && equalBytes(hash, hashBlock(bytes)))
   }
 
-  /** Looks anew at which file uses what, where blocks are audited that are not here. */
-  async filesChanged(pause: () => Promise<void>): Promise<void> {
+  /**
+   * Looks anew at which files use what is not here: that is audited by its bytes.
+   *
+   * @param needs - what files use, as of now
+   */
+  async filesChanged(needs: readonly NeededBlocks[], pause: () => Promise<void>): Promise<void> {
     const users = new Map<string, Set<number>>()
+    for (const { log, window, bitmap } of needs)
+      if (!isSubset(bitmap, this.stored(log, window))) users.set(`${log}/${window}`, new Set())
     let count = 0
-    for (const { ino, blocks } of this.counts ? [] : this.#parts.replica.files()) {
-      for (const block of blocks) {
-        const key = keyOf(block)
-        users.set(key, (users.get(key) ?? new Set()).add(ino))
-      }
+    for (const { ino, blocks } of users.size === 0 ? [] : this.#parts.replica.files()) {
+      for (const block of blocks) users.get(keyOf(block))?.add(ino)
       if (++count % FILES_PER_STEP === 0) await pause()
     }
     this.#users = users

@@ -15,7 +15,6 @@ import type { SurvivalReport } from '../src/replication/custody-report.ts'
 import type { DeviceKeptLogs } from '../src/replication/device-kept-logs.ts'
 import type { DhtRecords } from '../src/replication/dht-records.ts'
 import { HolderConnections } from '../src/replication/holder-connections.ts'
-import type { HolderLink } from '../src/replication/holder-link.ts'
 import { KeeperLink } from '../src/replication/keeper-link.ts'
 import type { Holder } from '../src/replication/known-holders.ts'
 import type { KnownPair } from '../src/replication/known-pairs.ts'
@@ -23,10 +22,11 @@ import type { LogHome } from '../src/replication/log-home.ts'
 import { PacedTask } from '../src/replication/paced-task.ts'
 import type { PeerConnection, PeerNetwork } from '../src/replication/peer-network.ts'
 import { RecoveryKeeper } from '../src/replication/recovery-keeper.ts'
+import { SpokenLengths } from '../src/replication/spoken-lengths.ts'
 import { takeLateSummaries } from '../src/replication/take-late-summaries.ts'
 import type { ConnectedDevice } from '../src/replication/replication.ts'
 import { WINDOW_BLOCKS } from '../src/sync/block-bitmap.ts'
-import type { Clock, Timer } from '../src/sync/clock.ts'
+import type { Clock } from '../src/sync/clock.ts'
 import type { LogBlock } from '../src/sync/content-needs.ts'
 import type { BlockPlace } from '../src/sync/content-index.ts'
 import type { CopiesStatus, CustodyView } from '../src/sync/custody-view.ts'
@@ -50,9 +50,6 @@ export const NEEDS_DELAY_MS = 300
 
 /** How long after content came it is counted, in milliseconds. */
 export const ARRIVALS_DELAY_MS = 1_000
-
-/** How often it is looked at everything anew, whatever was said to have changed, in milliseconds. */
-export const LOOK_AGAIN_MS = 30_000
 
 /** What custody works with; all of it is borrowed and outlives it. */
 export interface DriveCustodyParts {
@@ -103,16 +100,15 @@ export class DriveCustody {
   readonly #blocks: DriveBlocks
   readonly #needs: PacedTask
   readonly #arrivals: PacedTask
-  readonly #deviceLinks = new Set<HolderLink>()
   /** Holders that are about to be removed: their copies count no more. */
   readonly #leaving = new Set<string>()
-  #contentLengths: ReadonlyMap<LogKey, number> = new Map()
-  #timer: Timer | undefined
+  readonly #spoken: SpokenLengths
 
   /** @param parts - see {@link DriveCustodyParts} */
   constructor(parts: DriveCustodyParts) {
     const { clock, log, peers } = parts
     this.#parts = parts
+    this.#spoken = new SpokenLengths(clock)
     const report = (message: string, cause?: unknown): void => log.write(message, cause)
     this.#blocks = new DriveBlocks({
       logs: parts.kept,
@@ -148,14 +144,8 @@ export class DriveCustody {
   /** Begins to act. */
   start(): void {
     this.custodian.start()
-    this.#lookAgain()
     this.connections.holdersChanged()
     this.#needs.changed()
-  }
-
-  /** The holders and devices that are connected. */
-  links(): readonly HolderLink[] {
-    return [...this.connections.links(), ...this.#deviceLinks]
   }
 
   /** Takes the connection if it is a holder's. */
@@ -178,11 +168,7 @@ export class DriveCustody {
       clock,
       random: systemRandom
     })
-    this.#deviceLinks.add(link)
-    void connection.closed.then(() => {
-      this.#deviceLinks.delete(link)
-      this.custodian.linkClosed(link)
-    })
+    void connection.closed.then(() => this.custodian.linkClosed(link))
     this.custodian.keepersChanged()
     this.custodian.linkOpened(link)
   }
@@ -241,7 +227,6 @@ export class DriveCustody {
   async close(): Promise<void> {
     this.#parts.peers.holders.onChange = () => undefined
     await Promise.all([this.#needs.close(), this.#arrivals.close()])
-    this.#timer?.cancel()
     this.balances.close()
     await this.#recovery.close()
     await this.custodian.close()
@@ -273,7 +258,7 @@ export class DriveCustody {
       keepers: () => this.#keepers(),
       onlineDevices: () => [id, ...online()],
       operationLogs: () => replica.heads,
-      contentLength: log => this.#contentLengths.get(log) ?? 0,
+      contentLength: log => this.#spoken.of(log),
       isAuthorAround: log => this.#authorOf(log)?.isSuspended === false,
       settings: () => this.#custodySettings(),
       report
@@ -354,20 +339,12 @@ export class DriveCustody {
 
   async #scan(): Promise<void> {
     const needs = await this.#parts.replica.scanNeeds(yieldToEventLoop)
-    await this.#blocks.filesChanged(yieldToEventLoop)
+    await this.#blocks.filesChanged(needs, yieldToEventLoop)
     const lengths = new Map<LogKey, number>()
     for (const { log, window, bitmap } of needs)
       lengths.set(log, Math.max(lengths.get(log) ?? 0, endOf(window, bitmap)))
-    this.#contentLengths = lengths
+    this.#spoken.note(lengths)
     this.custodian.setNeeds(needs)
-  }
-
-  #lookAgain(): void {
-    this.#timer = this.#parts.clock.after(LOOK_AGAIN_MS, () => {
-      this.custodian.operationsGrew()
-      this.custodian.keepersChanged()
-      this.#lookAgain()
-    })
   }
 
   #keptBy(id: string): { readonly bytes: number; readonly addedMs: number } {

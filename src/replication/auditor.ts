@@ -243,7 +243,7 @@ export class Auditor {
     }
   }
 
-  /** Compares an answer. @returns the blocks that it does not prove */
+  /** Compares an answer. @returns the blocks that it does not prove; undefined: nobody can tell */
   async #wrongIn(
     answer: AuditAnswer,
     input: {
@@ -251,7 +251,7 @@ export class Auditor {
       readonly request: AuditRequest
       readonly expected: readonly Uint8Array[]
     }
-  ): Promise<readonly number[]> {
+  ): Promise<readonly number[] | undefined> {
     const { log, indexes, mode } = input.request
     if (answer.kind === 'missing') {
       const missing = indexes.filter(index => answer.indexes.includes(index))
@@ -265,13 +265,15 @@ export class Auditor {
       return equalBytes(hash, answer.hash) ? [] : indexes
     }
     const wrong: number[] = []
+    let isTold = true
     for (const [at, index] of indexes.entries()) {
       const bytes = answer.blocks[at]
       const isRight =
-        bytes !== undefined && (await this.#parts.own.isGenuine({ log, index, bytes }))
-      if (!isRight) wrong.push(index)
+        bytes === undefined ? false : await this.#parts.own.isGenuine({ log, index, bytes })
+      if (isRight === false) wrong.push(index)
+      isTold &&= isRight !== undefined
     }
-    return wrong
+    return wrong.length > 0 || isTold ? wrong : undefined
   }
 
   #passed(entry: RosterEntry, { log, indexes }: AuditRequest): void {

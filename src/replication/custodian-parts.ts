@@ -35,10 +35,10 @@ export interface OwnBlocks {
    */
   obtain(block: LogBlock, links: readonly HolderLink[]): Promise<void>
   /**
-   * Whether bytes are what a block must be, by the hash that the drive's operations give it; false
-   * too when the block is not known.
+   * Whether bytes are what a block must be, by the hash that the drive's operations give it;
+   * undefined when the hash is not known here, which proves nothing either way.
    */
-  isGenuine(block: AnsweredBlock): Promise<boolean>
+  isGenuine(block: AnsweredBlock): Promise<boolean | undefined>
 }
 
 /** A computer that keeps blocks for the drive. */
@@ -168,8 +168,9 @@ export interface CustodianParts {
   /** All operation logs that are known, with how many entries are merged here. */
   readonly operationLogs: () => ReadonlyMap<LogKey, number>
   /**
-   * How much of a content log the merged operations spoke of, in blocks, when it was begun to look
-   * for what is needed: what lies below and is not needed is garbage, what lies above is not known.
+   * How much of a content log the merged operations spoke of, in blocks, long enough before it was
+   * begun to look for what is needed: what lies below and is not needed is garbage, what lies above
+   * is not known. See `SpokenLengths`.
    */
   readonly contentLength: (log: LogKey) => number
   /**

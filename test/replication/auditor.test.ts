@@ -21,6 +21,7 @@ const redundancy = { copies: 1, floor: 1, sites: 1 }
 function setUp(options: {
   readonly windows?: number
   readonly isHere?: boolean
+  readonly areHashesKnown?: boolean
   readonly audits?: Partial<AuditSettings>
 }): PlannedBook & {
   readonly keeper: SimulatedKeeper
@@ -28,7 +29,7 @@ function setUp(options: {
   readonly failed: string[]
   readonly asked: Map<number, number>
 } {
-  const { windows = 1, isHere = true, audits = {} } = options
+  const { windows = 1, isHere = true, areHashesKnown = true, audits = {} } = options
   const settings = () => ({
     ...CUSTODY_SETTINGS_DEFAULT,
     audits: { ...CUSTODY_SETTINGS_DEFAULT.audits, ...audits }
@@ -68,7 +69,12 @@ function setUp(options: {
       readonly log: typeof CONTENT
       readonly index: number
       readonly bytes: Uint8Array
-    }) => Promise.resolve(Buffer.compare(block.bytes, world.truth(block.log, block.index)) === 0)
+    }) =>
+      Promise.resolve(
+        areHashesKnown
+          ? Buffer.compare(block.bytes, world.truth(block.log, block.index)) === 0
+          : undefined
+      )
   }
   const auditor = new Auditor({
     ...set.parts,
@@ -185,6 +191,21 @@ t.test('what the keeper may forget, or gave up meanwhile, is no failure', async 
   for (let index = 0; index < 1024; index++) other.keeper.blocks.delete(`${CONTENT}/${index}`)
   await other.world.run(HOUR)
   t.same(other.failed, [])
+})
+
+t.test('an answer that cannot be judged neither passes nor fails', async t => {
+  const set = setUp({ isHere: false, areHashesKnown: false })
+  await set.world.run(HOUR)
+  t.ok(set.keeper.challenges > 0)
+  t.same(set.failed, [])
+  t.equal(set.book.totalOf(set.keeper.id).blocks, 1024)
+  const [row] = set.book.ledger.rowsOf(set.keeper.id)
+  t.notOk(row?.provenMs)
+  const liar = setUp({ isHere: false, areHashesKnown: false })
+  liar.keeper.giveUp = () => undefined
+  for (let index = 0; index < 1024; index++) liar.keeper.blocks.delete(`${CONTENT}/${index}`)
+  await liar.world.run(2 * HOUR)
+  t.same(liar.failed, [liar.keeper.id], 'what is missing is judged all the same')
 })
 
 t.test('every block has its turn within the time of a sweep, and chance goes on', async t => {

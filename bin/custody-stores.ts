@@ -55,23 +55,32 @@ export class CustodyStores {
   static async open(options: CustodyStoresOptions): Promise<CustodyStores> {
     const { home, keys, machine, logs, members, clock, log } = options
     const directory = join(home.directory, 'custody')
-    const ledger = await openStore(join(directory, 'ledger'), log)
-    // What was signed must be remembered, also by a computer that lost power.
-    const records = await openStore(join(directory, 'kept'), log, true)
-    const keeper = await Keeper.open({
-      records: new KeeperRecords(records),
-      keyPair: keys.deviceKeys.signing,
-      machine,
-      name: deviceNameOf(keys),
-      openLogs: () => Promise.resolve(logs),
-      clock,
-      random: systemRandom,
-      onOpen: () => undefined,
-      onLocator: () => undefined,
-      report: (message, cause) => log.write(message, cause)
-    })
-    await keeper.adopt({ identity: keys.identity, drive: keys.drive, members })
-    return new CustodyStores(new CustodyStore(ledger), keeper, [ledger, records])
+    const opened: { close(): Promise<void> }[] = []
+    try {
+      const ledger = await openStore(join(directory, 'ledger'), log)
+      opened.unshift(ledger)
+      // What was signed must be remembered, also by a computer that lost power.
+      const records = await openStore(join(directory, 'kept'), log, true)
+      opened.unshift(records)
+      const keeper = await Keeper.open({
+        records: new KeeperRecords(records),
+        keyPair: keys.deviceKeys.signing,
+        machine,
+        name: deviceNameOf(keys),
+        openLogs: () => Promise.resolve(logs),
+        clock,
+        random: systemRandom,
+        onOpen: () => undefined,
+        onLocator: () => undefined,
+        report: (message, cause) => log.write(message, cause)
+      })
+      opened.unshift(keeper)
+      await keeper.adopt({ identity: keys.identity, drive: keys.drive, members })
+      return new CustodyStores(new CustodyStore(ledger), keeper, [ledger, records])
+    } catch (error) {
+      for (const one of opened) await one.close()
+      throw error
+    }
   }
 
   /** Ends every conversation and closes what was opened. */

@@ -406,10 +406,7 @@ export class OpenedDrive implements ServedDrive {
     const { replica, store, logs, peers } = this.#parts
     let end: 'clean' | 'broken' = 'broken'
     try {
-      await this.#connecting
-      await this.#parts.recovery.close()
-      await this.#network?.close()
-      await this.#stores?.close()
+      await this.#closeNetwork()
       await this.#collector.close()
       await replica.close()
       await peers.close()
@@ -418,6 +415,16 @@ export class OpenedDrive implements ServedDrive {
       await store.close()
       if (end === 'clean') await new IndexSeal(this.#parts.home).leave()
       await logs.close(end)
+    }
+  }
+
+  async #closeNetwork(): Promise<void> {
+    try {
+      await this.#connecting
+      await this.#parts.recovery.close()
+      await this.#network?.close()
+    } finally {
+      await this.#stores?.close()
     }
   }
 }

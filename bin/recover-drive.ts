@@ -230,14 +230,15 @@ class Recovery {
       const members = new Members({ identity, keys, statements })
       const pairs = new KnownPairs({ logHome, members, drive })
       for (const { bytes } of recovered.announcements) await pairs.add(bytes)
-      return await fetchOperationLogs({
+      const fetched = await fetchOperationLogs({
         ...{ logHome, pairs, expected: recovered.operationLogs, clock: this.#clock },
         onConnections: listener => inquiry.onConnections(listener),
         ...this.#signal,
         onProgress: progress => onProgress?.('fetching', progress)
       })
+      await logHome.sync()
+      return fetched
     } finally {
-      await logHome.sync().catch(() => undefined)
       await logHome.close()
     }
   }

@@ -1,8 +1,12 @@
 /** A device signs what a holder counts unless it is more than the holder can have kept. */
 import t from 'tap'
 import { HolderBalances, SETTLE_INTERVAL_MS } from '../../bin/holder-balances.ts'
-import { signBalance, signBalanceAccepted, type Balance } from '../../src/crypto/balance.ts'
-import { openBalance } from '../../src/crypto/balance.ts'
+import {
+  openBalance,
+  signBalance,
+  signBalanceAccepted,
+  type Balance
+} from '../../src/crypto/balance.ts'
 import { DeviceKeys } from '../../src/crypto/device-keys.ts'
 import type { KeeperLink } from '../../src/replication/keeper-link.ts'
 import { nowMs } from '../../src/replication/wall-time.ts'

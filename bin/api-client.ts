@@ -31,12 +31,15 @@ import type {
   ExplainAnswer,
   ExplainRequest,
   HolderAddRequest,
+  HolderKeepRequest,
   HolderRemoveLine,
   HolderRemoveRequest,
   HoldersAnswer,
   HolderStatus,
   RedundancyAnswer,
-  RedundancyRequest
+  RedundancyRequest,
+  TrimAnswer,
+  TrimRequest
 } from './custody-api.ts'
 import { GroveError } from './grove-error.ts'
 import type { Home } from './home.ts'
@@ -186,6 +189,16 @@ export class ApiClient {
     request: HolderRemoveRequest
   ): AsyncGenerator<Exclude<HolderRemoveLine, { readonly kind: 'error' }>> {
     yield* this.#lines<HolderRemoveLine>('/v1/holder-remove', request)
+  }
+
+  /** `POST /v1/holder-keep` */
+  async keepHolder(request: HolderKeepRequest): Promise<HolderStatus> {
+    return (await this.#ask('POST', '/v1/holder-keep', request)) as HolderStatus
+  }
+
+  /** `POST /v1/holder-trim` */
+  async trimHolders(request: TrimRequest): Promise<TrimAnswer> {
+    return (await this.#ask('POST', '/v1/holder-trim', request)) as TrimAnswer
   }
 
   /** `POST /v1/redundancy` */

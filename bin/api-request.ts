@@ -24,8 +24,10 @@ import {
   HOLDER_CODE_LENGTH_MAX,
   type ExplainRequest,
   type HolderAddRequest,
+  type HolderKeepRequest,
   type HolderRemoveRequest,
-  type RedundancyRequest
+  type RedundancyRequest,
+  type TrimRequest
 } from './custody-api.ts'
 
 /** The longest name of a version that is looked at, in characters. */
@@ -111,10 +113,17 @@ export function parseHolderAddRequest(body: string): HolderAddRequest {
 /** @throws {GroveError} `USAGE` */
 export function parseHolderRemoveRequest(body: string): HolderRemoveRequest {
   const value = parseObject(body)
-  const { holder } = value
-  if (typeof holder !== 'string' || holder === '' || Buffer.byteLength(holder) > HOLDER_BYTES_MAX)
-    throw malformed('holder')
-  return { holder, force: flag(value, 'force') }
+  return { holder: holderName(value), force: flag(value, 'force') }
+}
+
+/** @throws {GroveError} `USAGE` */
+export function parseHolderKeepRequest(body: string): HolderKeepRequest {
+  return { holder: holderName(parseObject(body)) }
+}
+
+/** @throws {GroveError} `USAGE` */
+export function parseTrimRequest(body: string): TrimRequest {
+  return { cancel: flag(parseObject(body), 'cancel') }
 }
 
 /** @throws {GroveError} `USAGE` */
@@ -166,6 +175,12 @@ function parseObject(body: string): Readonly<Record<string, unknown>> {
 function absolutePath(value: unknown, name: string): string {
   if (typeof value === 'string' && isAbsolute(value) && !value.includes('\0')) return value
   throw malformed(name)
+}
+
+function holderName({ holder }: Readonly<Record<string, unknown>>): string {
+  if (typeof holder === 'string' && holder !== '')
+    if (Buffer.byteLength(holder) <= HOLDER_BYTES_MAX) return holder
+  throw malformed('holder')
 }
 
 function flag(value: Readonly<Record<string, unknown>>, name: string): boolean {

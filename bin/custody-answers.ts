@@ -10,9 +10,11 @@ import { decodeHolderCode, type HolderCode } from '../src/crypto/holder-code.ts'
 import { signHolderStatement, type HolderContent } from '../src/crypto/holder-statement.ts'
 import type { KeyFileContent } from '../src/crypto/key-file.ts'
 import { XATTR_HEALTH, answerOf } from '../src/fs/redundancy-attributes.ts'
+import type { ReleasedCopies, WaitingRelease } from '../src/replication/copy-releaser.ts'
 import type { KeeperStatus, SurvivalReport } from '../src/replication/custody-report.ts'
 import type { GreetedKeeper } from '../src/replication/keeper-link.ts'
 import type { Holder } from '../src/replication/known-holders.ts'
+import { ReplicationError } from '../src/replication/replication-error.ts'
 import { nowMs } from '../src/replication/wall-time.ts'
 import type { Clock } from '../src/sync/clock.ts'
 import type { CopiesStatus } from '../src/sync/custody-view.ts'
@@ -29,7 +31,11 @@ import {
   type HolderRemoveRequest,
   type HolderStatus,
   type RedundancyAnswer,
+  type ReleaseOutcome,
   type SurvivalStatus,
+  type TrimAnswer,
+  type TrimRequest,
+  type WaitingCopies,
   type WeakFile
 } from './custody-api.ts'
 import type { DriveCustody } from './drive-custody.ts'
@@ -38,6 +44,7 @@ import { pathText } from './drive-path.ts'
 import type { DrivePeers } from './drive-peers.ts'
 import { GroveError } from './grove-error.ts'
 import { jsonName } from './printable-name.ts'
+import { refusalWords } from './refusal-words.ts'
 import type { DrivePath, NetworkCustody } from './served-drive.ts'
 import { yieldToEventLoop } from './yield-to-event-loop.ts'
 
@@ -83,7 +90,10 @@ export class CustodyAnswers implements NetworkCustody {
 
   async holders(): Promise<readonly HolderStatus[]> {
     const { custody } = this.#parts
-    const others = custody.custodian.keeperStatus().map(status => this.#statusOf(status))
+    const others = custody.custodian
+      .keeperStatus()
+      .map(status => this.#statusOf(status))
+      .filter(({ state, keptBytes }) => state !== 'leaving' || keptBytes > 0)
     return [await this.#thisDevice(), ...others]
   }
 
@@ -109,8 +119,8 @@ export class CustodyAnswers implements NetworkCustody {
     request: HolderRemoveRequest,
     signal: AbortSignal
   ): AsyncGenerator<HolderRemoveLine> {
-    const { custody, peers, replica, keys, clock } = this.#parts
-    const holder = this.#findHolder(request.holder)
+    const { custody, peers } = this.#parts
+    const holder = findHolder(peers.holders.all(), request.holder)
     const status = custody.custodian.keeperStatus().find(({ info }) => info.id === holder.id)
     if (status === undefined) throw new GroveError('NOT_FOUND', 'there is no such holder')
     const removed = this.#statusOf(status)
@@ -120,21 +130,34 @@ export class CustodyAnswers implements NetworkCustody {
     try {
       if (!request.force) yield* this.#copiesElsewhere(signal)
       if (signal.aborted) return
-      const content: HolderContent = {
-        ...holder.statement,
-        action: 'remove',
-        version: peers.holders.nextVersion(holder.id),
-        timeMs: nowMs(clock)
-      }
-      const bytes = signHolderStatement(content, keys.deviceKeys.signing)
-      replica.execute({ type: 'statement', bytes })
-      await replica.sync()
-      peers.holders.add(bytes)
+      await this.#state(holder, 'remove')
       isRemoved = true
     } finally {
       custody.setLeaving(holder.id, false)
     }
-    if (isRemoved) yield { kind: 'end', removed }
+    if (isRemoved) yield { kind: 'end', removed, ...(await this.#releaseAll(holder.id)) }
+  }
+
+  async keepHolder(name: string): Promise<HolderStatus> {
+    const { custody, peers } = this.#parts
+    const holder = findHolder(peers.holders.removed(), name)
+    await this.#state(holder, 'add')
+    const status = custody.custodian.keeperStatus().find(({ info }) => info.id === holder.id)
+    if (status !== undefined) return this.#statusOf(status)
+    throw new GroveError('FAILED', 'the drive has as many holders as it can have')
+  }
+
+  async trimHolders({ cancel }: TrimRequest): Promise<TrimAnswer> {
+    const { custodian } = this.#parts.custody
+    const done = await (cancel ? custodian.cancelTrim() : custodian.trim()).catch(explainTrim)
+    return {
+      holders: done.map(released => ({
+        name: this.#nameOf(released.keeper),
+        key: released.keeper,
+        ...outcomeOf(released)
+      })),
+      waiting: custodian.waitingReleases().flatMap(one => this.#waitingOf(one))
+    }
   }
 
   async redundancy(path: DrivePath, level?: string): Promise<RedundancyAnswer> {
@@ -174,7 +197,9 @@ export class CustodyAnswers implements NetworkCustody {
     return {
       ...(await this.redundancy(path)),
       blocks: blocks.length,
-      computers: computers.toSorted((left, right) => right.blocks - left.blocks)
+      computers: computers
+        .filter(({ state, blocks: kept }) => state !== 'leaving' || kept > 0)
+        .toSorted((left, right) => right.blocks - left.blocks)
     }
   }
 
@@ -197,6 +222,43 @@ export class CustodyAnswers implements NetworkCustody {
         .toSorted((left, right) => left.copies - right.copies)
         .slice(0, AT_RISK_LISTED_MAX)
     }
+  }
+
+  /** Records what is to become of a holder. */
+  async #state({ id, statement }: Holder, action: HolderContent['action']): Promise<void> {
+    const { peers, replica, keys, clock } = this.#parts
+    const version = peers.holders.nextVersion(id)
+    const content: HolderContent = { ...statement, action, version, timeMs: nowMs(clock) }
+    const bytes = signHolderStatement(content, keys.deviceKeys.signing)
+    replica.execute({ type: 'statement', bytes })
+    await replica.sync()
+    peers.holders.add(bytes)
+  }
+
+  /** Once a holder is removed: what it cannot be told now it is told when it is met. */
+  async #releaseAll(id: string): Promise<ReleaseOutcome> {
+    const { custodian } = this.#parts.custody
+    try {
+      return outcomeOf(await custodian.releaseRemoved(id))
+    } catch (error) {
+      if (!(error instanceof ReplicationError)) throw error
+      const { bytes } = custodian.contentOf(id)
+      return { toldBytes: 0, awayBytes: bytes, problem: TRIM_WORDS }
+    }
+  }
+
+  #waitingOf({ keeper, kind, bytes, dueMs, refusal }: WaitingRelease): readonly WaitingCopies[] {
+    if (bytes === 0) return []
+    const isRemoved = this.#parts.peers.holders.byId(keeper) === undefined
+    const reason = kind === 'garbage' ? kind : isRemoved ? 'removed' : kind
+    const problem = refusal && refusalWords(refusal)
+    const who = { name: this.#nameOf(keeper), key: keeper }
+    return [{ ...who, reason, bytes, dueMs, ...(problem !== undefined && { problem }) }]
+  }
+
+  #nameOf(keeper: string): string {
+    const { custodian } = this.#parts.custody
+    return custodian.keeperStatus().find(({ info }) => info.id === keeper)?.info.name ?? keeper
   }
 
   #holderStatement(
@@ -223,8 +285,13 @@ export class CustodyAnswers implements NetworkCustody {
 
   #statusOf(status: KeeperStatus): HolderStatus {
     const { info, usage } = status
-    const { connections, balances } = this.#parts.custody
-    const problem = connections.problemOf(info.id) ?? status.refusal
+    const { connections, balances, custodian } = this.#parts.custody
+    const refused = status.refusal === undefined ? undefined : refusalWords(status.refusal)
+    const problem = connections.problemOf(info.id) ?? refused
+    const isLeaving = status.state === 'leaving'
+    const { bytes } = isLeaving ? custodian.contentOf(info.id) : status.kept
+    const released = custodian.waitingReleases().filter(one => one.keeper === info.id)
+    const releasedBytes = released.reduce((sum, one) => sum + one.bytes, 0)
     const mibSeconds = balances.mibSecondsOf(info.id)
     return {
       name: info.name,
@@ -235,7 +302,7 @@ export class CustodyAnswers implements NetworkCustody {
       ...(info.site !== undefined && { site: info.site }),
       ...(info.machine !== undefined && { machine: info.machine }),
       ...(info.person !== undefined && { person: info.person }),
-      keptBytes: Math.round(status.kept.bytes),
+      keptBytes: Math.round(bytes),
       ...(usage !== undefined &&
         info.kind === 'holder' && {
           quotaBytes: usage.quotaBytes
@@ -244,6 +311,10 @@ export class CustodyAnswers implements NetworkCustody {
       ...(status.seenMs > 0 && { lastSeenMs: status.seenMs }),
       ...(status.provenMs > 0 && { lastProofMs: status.provenMs }),
       audits: status.audits,
+      ...(releasedBytes > 0 && {
+        releasedBytes,
+        releasedMs: Math.min(...released.map(({ dueMs }) => dueMs))
+      }),
       ...(problem !== undefined && { problem })
     }
   }
@@ -263,16 +334,6 @@ export class CustodyAnswers implements NetworkCustody {
     }
   }
 
-  #findHolder(name: string): Holder {
-    const all = this.#parts.peers.holders.all()
-    const named = all.filter(({ statement }) => statement.name === name)
-    const found = named.length > 0 ? named : all.filter(({ id }) => isKeyOf(id, name))
-    const [holder] = found
-    if (holder !== undefined && found.length === 1) return holder
-    const text = found.length > 1 ? 'several holders are called so; give the key' : 'no such holder'
-    throw new GroveError('NOT_FOUND', `${text}; see \`grove holders\``)
-  }
-
   /** Where nobody could take its part, removing it is not for us to try. */
   #refuseIfNeeded(holder: Holder): void {
     const { custodian } = this.#parts.custody
@@ -280,7 +341,10 @@ export class CustodyAnswers implements NetworkCustody {
     if (belowFloor.blocks + lost.blocks === 0) return
     const others = custodian
       .keeperStatus()
-      .filter(({ info, isConnected }) => isConnected && info.id !== holder.id)
+      .filter(
+        ({ info, isConnected }) =>
+          isConnected && info.id !== holder.id && info.leaving === undefined
+      )
     if (others.length > 0) return
     throw new GroveError(
       'FAILED',
@@ -379,6 +443,30 @@ function decodedCode(text: string): HolderCode {
 /** At least so much of a key names a holder. */
 const KEY_DIGITS_MIN = 8
 
+function findHolder(all: readonly Holder[], name: string): Holder {
+  const named = all.filter(({ statement }) => statement.name === name)
+  const found = named.length > 0 ? named : all.filter(({ id }) => isKeyOf(id, name))
+  const [holder] = found
+  if (holder !== undefined && found.length === 1) return holder
+  const text = found.length > 1 ? 'several holders are called so; give the key' : 'no such holder'
+  throw new GroveError('NOT_FOUND', `${text}; see \`grove holders\``)
+}
+
+function outcomeOf({ told, away, refusal }: ReleasedCopies): ReleaseOutcome {
+  const problem = refusal && refusalWords(refusal)
+  const sizes = { toldBytes: told.bytes, awayBytes: away.bytes }
+  return { ...sizes, ...(problem !== undefined && { problem }) }
+}
+
+/** While a recovery is not complete, or just after a start. */
+const TRIM_WORDS =
+  'it is not known yet what all of the drive needs, so that nothing is released; see `grove status`, and try again'
+
+function explainTrim(cause: unknown): never {
+  if (!(cause instanceof ReplicationError)) throw cause
+  throw new GroveError('FAILED', TRIM_WORDS, { cause })
+}
+
 function isKeyOf(id: string, text: string): boolean {
   return text.length >= KEY_DIGITS_MIN && id.startsWith(text.toLowerCase())
 }
@@ -402,7 +490,8 @@ function whyOf(kept: {
   if (kept.state === 'suspect') return 'away for longer than the grace: its copies do not count'
   if (kept.state === 'failed') return 'gave wrong proof: its copies do not count'
   if (kept.state === 'gone') return 'gone'
-  if (kept.refusal !== undefined) return kept.refusal
+  if (kept.state === 'leaving') return 'was removed: its copies do not count'
+  if (kept.refusal !== undefined && kept.blocks < kept.of) return refusalWords(kept.refusal)
   if (kept.of > 0 && kept.blocks === kept.of) return 'keeps all of it'
   const draw = `drew ${kept.score.toFixed(3)} for it`
   if (kept.blocks > 0) return `keeps a part of it; ${draw}`

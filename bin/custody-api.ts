@@ -7,6 +7,8 @@
  * | `GET /v1/holders` | | {@link HoldersAnswer} |
  * | `POST /v1/holder-add` | {@link HolderAddRequest} | {@link HolderStatus} |
  * | `POST /v1/holder-remove` | {@link HolderRemoveRequest} | lines of {@link HolderRemoveLine} |
+ * | `POST /v1/holder-keep` | {@link HolderKeepRequest} | {@link HolderStatus} |
+ * | `POST /v1/holder-trim` | {@link TrimRequest} | {@link TrimAnswer} |
  * | `POST /v1/redundancy` | {@link RedundancyRequest} | {@link RedundancyAnswer} |
  * | `POST /v1/explain` | {@link ExplainRequest} | {@link ExplainAnswer} |
  *
@@ -24,6 +26,9 @@ export const HOLDER_CODE_LENGTH_MAX = 200
 /** The fewest hexadecimal digits of a key by which a holder can be named. */
 export const HOLDER_KEY_DIGITS_MIN = 8
 
+/** After how many days what a device released goes; `RELEASE_DELAY_MS` of `src/crypto`. */
+export const RELEASE_DAYS = 7
+
 /** How often the progress of a removal is told at least, in milliseconds. */
 export const REMOVE_TELL_MS = 10_000
 
@@ -33,9 +38,9 @@ export type ComputerKind = 'holder' | 'device' | 'this'
 /**
  * How a computer stands: `held` is connected or was within the grace, `silent` is not connected
  * and still within it, `suspect` beyond it (its copies do not count), `failed` gave wrong proof,
- * `gone` will not be waited for.
+ * `gone` will not be waited for, `leaving` is done without and is to forget what it has.
  */
-export type ComputerState = 'held' | 'silent' | 'suspect' | 'failed' | 'gone'
+export type ComputerState = 'held' | 'silent' | 'suspect' | 'failed' | 'gone' | 'leaving'
 
 /** A computer that keeps, or could keep, copies of the drive. */
 export interface HolderStatus {
@@ -72,6 +77,10 @@ export interface HolderStatus {
   readonly keptGibDays?: number
   /** What this person's own holders kept for its person, in GiB times days; doubly signed. */
   readonly givenGibDays?: number
+  /** How much of that it was told to forget, in bytes; it counts against the quota until then. */
+  readonly releasedBytes?: number
+  /** When the first of it may go, in milliseconds since 1970. */
+  readonly releasedMs?: number
   /** Why the last attempt to use it failed, in a few words. */
   readonly problem?: string
 }
@@ -109,8 +118,57 @@ export interface HolderRemoveRequest {
 export type HolderRemoveLine =
   /** Copies are made elsewhere first; in blocks. */
   | { readonly kind: 'progress'; readonly done: number; readonly total: number }
-  | { readonly kind: 'end'; readonly removed: HolderStatus }
+  | ({ readonly kind: 'end'; readonly removed: HolderStatus } & ReleaseOutcome)
   | { readonly kind: 'error'; readonly error: ApiError['error'] }
+
+/** What became of copies at one holder that are to go, or that were to. */
+export interface ReleaseOutcome {
+  /** How much it was told to forget, or to keep after all, in bytes. */
+  readonly toldBytes: number
+  /** How much it was not told of, for it is not connected, in bytes. */
+  readonly awayBytes: number
+  /** Why it did not take all that it was told. */
+  readonly problem?: string
+}
+
+/** Goes on with a holder that was removed. */
+export interface HolderKeepRequest {
+  /** Its name, or the beginning of its key: at least {@link HOLDER_KEY_DIGITS_MIN} digits. */
+  readonly holder: string
+}
+
+/** Has holders forget copies that are more than wished. */
+export interface TrimRequest {
+  /** Takes back what was ordered before and has not gone. */
+  readonly cancel: boolean
+}
+
+/** A holder that is to forget something, and when. */
+export interface WaitingCopies {
+  /** Its name. */
+  readonly name: string
+  /** Its public key, hexadecimal. */
+  readonly key: string
+  /**
+   * Why: `excess` is more than wished, `removed` is with a holder that is done without, `garbage`
+   * is needed by no file.
+   */
+  readonly reason: 'excess' | 'removed' | 'garbage'
+  /** How much, in bytes. */
+  readonly bytes: number
+  /** When it may go, in milliseconds since 1970. */
+  readonly dueMs: number
+  /** Why it did not go when that was tried last. */
+  readonly problem?: string
+}
+
+/** What became of copies that are more than wished. */
+export interface TrimAnswer {
+  /** What was done just now, by holder; empty when there was nothing to do. */
+  readonly holders: readonly (ReleaseOutcome & { readonly name: string; readonly key: string })[]
+  /** All that is to go, whoever ordered it when. */
+  readonly waiting: readonly WaitingCopies[]
+}
 
 /** Asks for the level of a file or directory, or sets it. */
 export interface RedundancyRequest {

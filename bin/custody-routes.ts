@@ -6,19 +6,24 @@
 import {
   parseExplainRequest,
   parseHolderAddRequest,
+  parseHolderKeepRequest,
   parseHolderRemoveRequest,
-  parseRedundancyRequest
+  parseRedundancyRequest,
+  parseTrimRequest
 } from './api-request.ts'
 import type {
   ExplainAnswer,
   ExplainRequest,
   HolderAddRequest,
+  HolderKeepRequest,
   HolderRemoveLine,
   HolderRemoveRequest,
   HoldersAnswer,
   HolderStatus,
   RedundancyAnswer,
-  RedundancyRequest
+  RedundancyRequest,
+  TrimAnswer,
+  TrimRequest
 } from './custody-api.ts'
 
 /** What stands behind the socket for copies; each method answers one request. */
@@ -29,6 +34,10 @@ export interface CustodyHandler {
   addHolder(request: HolderAddRequest): Promise<HolderStatus>
   /** Does without a holder; ends early when the client goes away. */
   removeHolder(request: HolderRemoveRequest, signal: AbortSignal): AsyncIterable<HolderRemoveLine>
+  /** Goes on with a holder that was removed. */
+  keepHolder(request: HolderKeepRequest): Promise<HolderStatus>
+  /** Has holders forget copies that are more than wished. */
+  trimHolders(request: TrimRequest): Promise<TrimAnswer>
   /** Says how something is kept, or sets it. */
   redundancy(request: RedundancyRequest): Promise<RedundancyAnswer>
   /** Says who keeps something. */
@@ -46,6 +55,10 @@ export function dispatchCustody(
       return handler.holders()
     case 'POST /v1/holder-add':
       return handler.addHolder(parseHolderAddRequest(body))
+    case 'POST /v1/holder-keep':
+      return handler.keepHolder(parseHolderKeepRequest(body))
+    case 'POST /v1/holder-trim':
+      return handler.trimHolders(parseTrimRequest(body))
     case 'POST /v1/redundancy':
       return handler.redundancy(parseRedundancyRequest(body))
     case 'POST /v1/explain':

@@ -36,12 +36,15 @@ import type {
   ExplainAnswer,
   ExplainRequest,
   HolderAddRequest,
+  HolderKeepRequest,
   HolderRemoveLine,
   HolderRemoveRequest,
   HoldersAnswer,
   HolderStatus,
   RedundancyAnswer,
-  RedundancyRequest
+  RedundancyRequest,
+  TrimAnswer,
+  TrimRequest
 } from './custody-api.ts'
 import type { DaemonLog } from './daemon-log.ts'
 import { drivePath } from './drive-path.ts'
@@ -235,6 +238,18 @@ export class Daemon implements ApiHandler {
   ): AsyncGenerator<HolderRemoveLine> {
     this.#refuseWhenEnding()
     yield* this.#drive.removeHolder(request, signal)
+  }
+
+  /** Answers `POST /v1/holder-keep`. */
+  async keepHolder({ holder }: HolderKeepRequest): Promise<HolderStatus> {
+    this.#refuseWhenEnding()
+    return this.#drive.keepHolder(holder)
+  }
+
+  /** Answers `POST /v1/holder-trim`. */
+  async trimHolders(request: TrimRequest): Promise<TrimAnswer> {
+    this.#refuseWhenEnding()
+    return this.#drive.trimHolders(request)
   }
 
   /** Answers `POST /v1/redundancy`. */

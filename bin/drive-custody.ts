@@ -15,6 +15,7 @@ import type { SurvivalReport } from '../src/replication/custody-report.ts'
 import type { DeviceKeptLogs } from '../src/replication/device-kept-logs.ts'
 import type { DhtRecords } from '../src/replication/dht-records.ts'
 import { HolderConnections } from '../src/replication/holder-connections.ts'
+import { LEASE_SEC, NOTICE_SEC } from '../src/replication/keeper-lease.ts'
 import { KeeperLink } from '../src/replication/keeper-link.ts'
 import type { Holder } from '../src/replication/known-holders.ts'
 import type { KnownPair } from '../src/replication/known-pairs.ts'
@@ -25,6 +26,7 @@ import { RecoveryKeeper } from '../src/replication/recovery-keeper.ts'
 import { SpokenLengths } from '../src/replication/spoken-lengths.ts'
 import { takeLateSummaries } from '../src/replication/take-late-summaries.ts'
 import type { ConnectedDevice } from '../src/replication/replication.ts'
+import { nowMs } from '../src/replication/wall-time.ts'
 import { WINDOW_BLOCKS } from '../src/sync/block-bitmap.ts'
 import type { Clock } from '../src/sync/clock.ts'
 import type { LogBlock } from '../src/sync/content-needs.ts'
@@ -50,6 +52,12 @@ export const NEEDS_DELAY_MS = 300
 
 /** How long after content came it is counted, in milliseconds. */
 export const ARRIVALS_DELAY_MS = 1_000
+
+/** How long a holder that was removed is looked for: so long it keeps what it has. */
+export const LEAVING_MS: number = (LEASE_SEC + NOTICE_SEC) * 1000
+
+/** How many holders that were removed are looked for; only the last ones are. */
+export const LEAVING_MAX = 64
 
 /** What custody works with; all of it is borrowed and outlives it. */
 export interface DriveCustodyParts {
@@ -261,6 +269,7 @@ export class DriveCustody {
       contentLength: log => this.#spoken.of(log),
       isAuthorAround: log => this.#authorOf(log)?.isSuspended === false,
       settings: () => this.#custodySettings(),
+      onLeft: () => this.connections.holdersChanged(),
       report
     })
   }
@@ -276,12 +285,14 @@ export class DriveCustody {
       identity: keys.identity,
       drive: keys.drive,
       keyPair: keys.deviceKeys.signing,
+      leaving: () => this.#removed().filter(({ id }) => this.custodian.contentOf(id).blocks > 0),
       clock,
       random: systemRandom,
       onLink: link => {
         this.custodian.linkOpened(link)
-        this.#recovery.linkOpened(link)
         this.balances.linkOpened(link)
+        if (this.#removed().some(({ id }) => id === link.id)) return
+        this.#recovery.linkOpened(link)
         this.#parts.onHolder()
         this.#askLate(link)
       },
@@ -368,8 +379,24 @@ export class DriveCustody {
       name,
       addedMs: 0
     }))
-    const kept = holders.all().filter(({ id }) => !this.#leaving.has(id))
-    return [...kept.map(infoOf), ...others]
+    const kept = holders.all().map(holder => {
+      const info = infoOf(holder)
+      return this.#leaving.has(info.id) ? { ...info, leaving: 'asked' as const } : info
+    })
+    const removed = this.#removed().map(holder => ({
+      ...infoOf(holder),
+      leaving: 'removed' as const,
+      addedMs: 0
+    }))
+    return [...kept, ...others, ...removed]
+  }
+
+  /** Those that may have something to forget. */
+  #removed(): readonly Holder[] {
+    const { peers, clock } = this.#parts
+    const since = nowMs(clock) - LEAVING_MS
+    const removed = peers.holders.removed().filter(({ statement }) => statement.timeMs > since)
+    return removed.slice(0, LEAVING_MAX)
   }
 
   #authorOf(log: LogKey): Member | undefined {

@@ -31,7 +31,9 @@ import type {
   HolderRemoveLine,
   HolderRemoveRequest,
   HolderStatus,
-  RedundancyAnswer
+  RedundancyAnswer,
+  TrimAnswer,
+  TrimRequest
 } from './custody-api.ts'
 import type { CustodyStores } from './custody-stores.ts'
 import type { DaemonLog } from './daemon-log.ts'
@@ -297,6 +299,14 @@ export class OpenedDrive implements ServedDrive {
     signal: AbortSignal
   ): AsyncGenerator<HolderRemoveLine> {
     yield* (await this.#custody()).removeHolder(request, signal)
+  }
+
+  async keepHolder(holder: string): Promise<HolderStatus> {
+    return (await this.#custody()).keepHolder(holder)
+  }
+
+  async trimHolders(request: TrimRequest): Promise<TrimAnswer> {
+    return (await this.#custody()).trimHolders(request)
   }
 
   async redundancy(path: DrivePath, level?: string): Promise<RedundancyAnswer> {

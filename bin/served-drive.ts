@@ -23,7 +23,9 @@ import type {
   HolderRemoveRequest,
   HolderStatus,
   RedundancyAnswer,
-  SurvivalStatus
+  SurvivalStatus,
+  TrimAnswer,
+  TrimRequest
 } from './custody-api.ts'
 import type { NetworkOptions } from './network-environment.ts'
 import type { JsonName } from './printable-name.ts'
@@ -128,6 +130,14 @@ export interface KeptDrive {
    *   below their floor and nobody forces it
    */
   removeHolder(request: HolderRemoveRequest, signal: AbortSignal): AsyncIterable<HolderRemoveLine>
+  /** Goes on with a holder that was removed. @throws {GroveError} `NOT_FOUND` */
+  keepHolder(holder: string): Promise<HolderStatus>
+  /**
+   * Has holders forget copies that are more than wished, in a week, or takes that back.
+   *
+   * @throws {GroveError} `FAILED` while it cannot be known what is too much
+   */
+  trimHolders(request: TrimRequest): Promise<TrimAnswer>
   /**
    * Says how a file or directory is kept, once its level is set if there is one to set.
    *

@@ -9,10 +9,17 @@ import { askYesOrNo } from '../ask-yes-or-no.ts'
 import { writeResult, type Command, type Context, type Input } from '../command.ts'
 import {
   HOLDER_KEY_DIGITS_MIN,
+  RELEASE_DAYS,
   type ComputerKind,
   type HolderAddRequest,
   type HolderStatus
 } from '../custody-api.ts'
+import {
+  describeReleased,
+  describeRemoved,
+  describeTrim,
+  type RemovedHolder
+} from '../describe-releases.ts'
 import { GroveError } from '../grove-error.ts'
 import { Home } from '../home.ts'
 import { printableText } from '../printable-name.ts'
@@ -52,12 +59,29 @@ const removeSubcommand: Command = {
   positional: [
     ['<holder>', `its name, or at least ${HOLDER_KEY_DIGITS_MIN} digits of its key, as listed`]
   ],
-  options: [{ flags: '--force', summary: 'although files would have too few copies then' }],
+  options: [
+    { flags: '--force', summary: 'although files would have too few copies then' },
+    { flags: '--cancel', summary: 'go on with one that was removed: what it still has stays' }
+  ],
   examples: [
-    ['grove holders remove anna', 'make copies elsewhere, then do without it'],
+    ['grove holders remove anna', 'make copies elsewhere, do without it, free its disk in 7 days'],
+    ['grove holders remove anna --cancel', 'within these 7 days: it keeps what it has'],
     ['grove holders remove 3f2a9c01 --force', 'it is broken and will not come back']
   ],
   run: remove
+}
+
+const trimSubcommand: Command = {
+  name: 'trim',
+  summary: 'free holders of copies that are more than wished',
+  positional: [],
+  options: [{ flags: '--cancel', summary: 'take back what was ordered and has not gone' }],
+  examples: [
+    ['grove holders trim', 'after a level was lowered; copies go in 7 days, never below the wish'],
+    ['grove holders trim --cancel', 'within these 7 days: they stay'],
+    ['grove holders trim --json', 'for programs: {"holders": [{"toldBytes"}], "waiting": [...]}']
+  ],
+  run: trim
 }
 
 /** See the module. */
@@ -66,12 +90,13 @@ export const holdersCommand: Command = {
   summary: 'list the computers that keep copies: how much, when proven',
   positional: [],
   options: [],
-  subcommands: [addSubcommand, removeSubcommand],
+  subcommands: [addSubcommand, removeSubcommand, trimSubcommand],
   examples: [
     ['grove holders', 'for people'],
     ['grove holders --json', 'for programs: {"holders": [{"name", "key", "state", ...}]}'],
     ['grove holders add CODE', 'have a computer that runs `grove host` keep copies'],
-    ['grove holders remove anna', 'do without it']
+    ['grove holders remove anna', 'do without it'],
+    ['grove holders trim', 'free holders of copies that are more than wished']
   ],
   run: list
 }
@@ -107,29 +132,39 @@ function readAddition(input: Input): HolderAddRequest {
 async function remove(context: Context, input: Input): Promise<undefined> {
   const [holder = ''] = input.positional
   const force = input.options.has('force')
+  if (input.options.has('cancel')) return keep(context, holder, force)
   const daemon = await findDaemon(context)
   if (!(await askYesOrNo(context, question(holder, force))))
     throw new GroveError('FAILED', 'nothing was changed')
   const bar = new ProgressBar(context.stderr, 'Copying elsewhere')
-  let removed: HolderStatus | undefined
+  let end: RemovedHolder | undefined
   try {
     for await (const line of daemon.removeHolder({ holder, force }))
-      if (line.kind === 'end') removed = line.removed
+      if (line.kind === 'end') end = line
       else bar.update(line)
   } finally {
     bar.end()
   }
   context.signal.throwIfAborted()
-  if (removed === undefined) throw new GroveError('NO_ANSWER', 'the daemon said nothing')
-  const name = printableText(removed.name)
+  if (end === undefined) throw new GroveError('NO_ANSWER', 'the daemon said nothing')
+  const { removed, toldBytes, awayBytes, problem } = end
+  const json = { removed, toldBytes, awayBytes, ...(problem !== undefined && { problem }) }
+  await writeResult(context, { json, text: describeRemoved(end) })
+}
+
+async function keep(context: Context, holder: string, force: boolean): Promise<undefined> {
+  if (force) throw new GroveError('USAGE', '--force removes and --cancel does not; give one')
+  const status = await (await findDaemon(context)).keepHolder({ holder })
   await writeResult(context, {
-    json: { removed },
-    text: [
-      removed.keptBytes === 0
-        ? `${name} keeps nothing for you any more.`
-        : `${name} is not counted on any more. It has its disk back once it learns that.`
-    ]
+    json: status,
+    text: [`${printableText(status.name)} keeps copies again; what it still has counts and stays.`]
   })
+}
+
+async function trim(context: Context, input: Input): Promise<undefined> {
+  const cancel = input.options.has('cancel')
+  const answer = await (await findDaemon(context)).trimHolders({ cancel })
+  await writeResult(context, { json: answer, text: describeTrim(answer, cancel) })
 }
 
 function question(holder: string, force: boolean): string {
@@ -137,7 +172,7 @@ function question(holder: string, force: boolean): string {
   const first = force
     ? `What only ${name} keeps may be lost: it is removed although there may be too few copies.`
     : `What ${name} keeps is copied to other computers first; interrupt that and it stays.`
-  return `${first}\nWhat is on its disk stays there, unreadable, until it is released.\nRemove ${name}?`
+  return `${first}\nWhat is on its disk stays there, unreadable, for ${RELEASE_DAYS} days; until then it can be taken back.\nRemove ${name}?`
 }
 
 async function findDaemon(context: Context): Promise<ApiClient> {
@@ -151,6 +186,7 @@ function describe(holders: readonly HolderStatus[]): readonly string[] {
   const isAlone = holders.every(({ kind }) => kind === 'this')
   return [
     ...textTable([HEADER, ...holders.map(row)]),
+    ...holders.flatMap(describeReleased),
     ...problems.map(
       ({ name, problem = '' }) => `${printableText(name)}: ${printableText(problem)}`
     ),
@@ -177,6 +213,7 @@ function row(holder: HolderStatus): readonly string[] {
 function state({ online, state: standing, lastSeenMs }: HolderStatus): string {
   if (standing === 'failed') return online ? 'failed, online' : 'failed, offline'
   if (standing === 'gone') return 'gone'
+  if (standing === 'leaving') return online ? 'removed, online' : 'removed, offline'
   if (online) return 'online'
   const counted = standing === 'suspect' ? ', not counted' : ''
   return lastSeenMs === undefined

@@ -156,8 +156,8 @@ export class CopyPlanner {
     const orders: HoldOrder[] = []
     let urgency: OrderUrgency | undefined
     for (const entry of book.roster.all()) {
-      const { kind, id } = entry.info
-      if (kind !== 'holder' || entry.link === undefined) continue
+      const { kind, id, leaving } = entry.info
+      if (kind !== 'holder' || leaving !== undefined || entry.link === undefined) continue
       const bitmap = this.#lacking(place, entry, { wanted: entries, underWay })
       if (isEmptyBitmap(bitmap)) continue
       urgency = 'operations'
@@ -196,9 +196,12 @@ export class CopyPlanner {
   }
 
   /** Only what is here, or with somebody who is connected, can be handed on. */
-  #obtainable(place: LogWindowPlace, { bitmap, counting }: AssessedGroup): Uint8Array {
+  #obtainable(place: LogWindowPlace, { bitmap, counting, keepers }: AssessedGroup): Uint8Array {
     const { book } = this.#parts
-    const isThere = counting.some(id => book.roster.get(id)?.link !== undefined)
+    // What is about to be released is as good as any other copy until then.
+    const leaving = keepers.filter(id => book.roster.stateOf(id) === 'leaving')
+    const sources = [...counting, ...leaving]
+    const isThere = sources.some(id => book.roster.get(id)?.link !== undefined)
     return isThere ? bitmap : intersection(bitmap, book.storedAt(place))
   }
 

@@ -57,6 +57,11 @@ export interface KeeperInfo {
   readonly person?: string | undefined
   /** The tag of its machine that it stated when it was added, hexadecimal. */
   readonly machineTag?: string | undefined
+  /**
+   * That the user does without it: its copies do not count. While they are made elsewhere it is
+   * only `asked`; once it is `removed` what it keeps is released.
+   */
+  readonly leaving?: 'asked' | 'removed' | undefined
   /** When it was taken in, in milliseconds since 1970; anew when the user takes it in again. */
   readonly addedMs: number
 }
@@ -180,6 +185,8 @@ export interface CustodianParts {
   readonly isAuthorAround: (log: LogKey) => boolean
   /** What the user set. */
   readonly settings: () => CustodySettings
+  /** Told of a keeper that the user does without, once it has no content any more. */
+  readonly onLeft?: (keeper: KeeperId) => void
   /** Told what went wrong, for the log. */
   readonly report: (message: string, cause?: unknown) => void
 }

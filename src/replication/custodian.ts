@@ -18,20 +18,25 @@ import type { CopiesStatus } from '../sync/custody-view.ts'
 import type { LogKey } from '../sync/log.ts'
 import type { Redundancy } from '../sync/redundancy.ts'
 import { Auditor } from './auditor.ts'
-import type { CustodianParts } from './custodian-parts.ts'
+import type { CustodianParts, KeeperInfo } from './custodian-parts.ts'
 import type { LogBlock } from '../sync/content-needs.ts'
-import { CopyReleaser } from './copy-releaser.ts'
+import { CopyReleaser, type ReleasedCopies, type WaitingRelease } from './copy-releaser.ts'
 import { CustodyBook } from './custody-book.ts'
 import type { NeededBlocks } from '../sync/content-needs.ts'
 import { CustodyReport } from './custody-report.ts'
-import type { KeeperStatus, KeptExplanation, SurvivalReport } from './custody-report.ts'
+import type {
+  BlockAmount,
+  KeeperStatus,
+  KeptExplanation,
+  SurvivalReport
+} from './custody-report.ts'
 import { CustodyRounds } from './custody-rounds.ts'
 import { DurabilityWaiter } from './durability-waiter.ts'
 import type { DurableRequest } from './durability-waiter.ts'
 import type { HolderLink, KeeperId } from './holder-link.ts'
 import type { RosterEntry } from './keeper-roster.ts'
 import type { KeeperState } from './keeper-standing.ts'
-import { PendingReleases, type PendingRelease } from './pending-releases.ts'
+import { PendingReleases } from './pending-releases.ts'
 import { AFTER_REFUSAL_MS, ReceiptReader } from './receipt-reader.ts'
 import { nowMs } from './wall-time.ts'
 
@@ -72,7 +77,7 @@ export class Custodian {
     this.#book = book
     this.#reader = new ReceiptReader({
       ...{ book, clock: parts.clock, settings: parts.settings, report: parts.report },
-      onReady: () => this.#madeReady()
+      onReady: entry => this.#madeReady(entry)
     })
     this.#rounds = new CustodyRounds({
       ...{ ...parts, book },
@@ -85,7 +90,8 @@ export class Custodian {
     this.#releases = new PendingReleases(parts.store, remembered.releases)
     this.#releaser = new CopyReleaser({
       ...{ ...parts, book, releases: this.#releases },
-      areNeedsKnown: () => this.#areNeedsKnown
+      areNeedsKnown: () => this.#areNeedsKnown,
+      onLeft: parts.onLeft ?? (() => undefined)
     })
     this.#report = new CustodyReport({ ...parts, book, planner: this.#rounds.planner })
     book.onTouch = place => {
@@ -141,11 +147,12 @@ export class Custodian {
       const link = this.#links.get(id)
       if (link !== undefined) this.#leave(link)
     }
-    for (const { info, link } of [...roster.all()]) {
+    for (const { info, link, isReady } of [...roster.all()]) {
       this.#noteState(info.id)
       this.#book.touchKeeper(info.id)
       const waiting = this.#links.get(info.id)
       if (link === undefined && waiting !== undefined) this.#connect(waiting)
+      if (isReady) this.#tellWhatMayGo(info)
     }
     this.#rounds.retry()
     this.#watchStates()
@@ -235,23 +242,50 @@ export class Custodian {
    * Releases copies that are more than wished, because the user orders it. They go after the time
    * for which a release can be cancelled, with the locks of as many others as are wished.
    *
-   * @returns how many copies of blocks were released
-   * @throws {ReplicationError} of a keeper; what was released before stays so
+   * @returns what became of it, by keeper
+   * @throws {ReplicationError} `REFUSED` when not all of the drive may be known here, `UNAVAILABLE`
+   *   while it is not known what is needed
    */
-  async trim(): Promise<number> {
-    const count = await this.#releaser.trim()
-    this.#flushSoon()
-    return count
+  trim(): Promise<readonly ReleasedCopies[]> {
+    return this.#ordered(this.#releaser.trim())
+  }
+
+  /** Takes back what {@link Custodian.trim} released and was not dropped yet. */
+  cancelTrim(): Promise<readonly ReleasedCopies[]> {
+    return this.#ordered(this.#releaser.cancel())
+  }
+
+  /**
+   * Releases what a keeper has that the user does without, if it is connected; otherwise that is
+   * done when it is.
+   *
+   * @throws {ReplicationError} as {@link Custodian.trim}
+   */
+  releaseRemoved(keeper: KeeperId): Promise<ReleasedCopies> {
+    return this.#ordered(this.#releaser.releaseRemoved(keeper))
   }
 
   /** What keepers were given leave to forget and still have. */
-  pendingReleases(): readonly PendingRelease[] {
-    return this.#releases.all()
+  waitingReleases(): readonly WaitingRelease[] {
+    return this.#releaser.waiting()
+  }
+
+  /** How much content a keeper keeps, as its receipts say. */
+  contentOf(keeper: KeeperId): BlockAmount {
+    return this.#book.contentOf(keeper)
   }
 
   /** How many windows lack copies, or may. 0 when everything is as it should be. */
   get openWindows(): number {
     return this.#rounds.openWindows
+  }
+
+  async #ordered<T>(work: Promise<T>): Promise<T> {
+    try {
+      return await work
+    } finally {
+      this.#flushSoon()
+    }
   }
 
   async #close(): Promise<void> {
@@ -283,7 +317,16 @@ export class Custodian {
     this.#auditor.leave(link)
   }
 
-  #madeReady(): void {
+  /** Not only in the next round: the user may wait for it. */
+  #tellWhatMayGo(info: KeeperInfo): void {
+    if (this.#closing !== undefined || !this.#releaser.isDue(info)) return
+    this.#releaser.round().catch((error: unknown) => {
+      this.#parts.report(`${info.name} was not told what it may forget`, error)
+    })
+  }
+
+  #madeReady({ info }: RosterEntry): void {
+    this.#tellWhatMayGo(info)
     // Operations are wanted by whoever is there, so without anybody they did not even wait.
     for (const place of this.#book.needs.operationWindows()) this.#rounds.touch(place)
     this.#rounds.retry()

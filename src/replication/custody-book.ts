@@ -6,7 +6,7 @@
  */
 import type { Receipt } from '../crypto/receipt.ts'
 import { equalBytes } from '../crypto/sodium.ts'
-import { intersection } from '../sync/block-bitmap.ts'
+import { countBits, intersection } from '../sync/block-bitmap.ts'
 import { logKey } from '../sync/log.ts'
 import { memberId } from '../sync/members.ts'
 import type { Redundancy } from '../sync/redundancy.ts'
@@ -196,6 +196,18 @@ export class CustodyBook {
     const total = this.#totals.get(keeper) ?? this.ledger.totalOf(keeper)
     this.#totals.set(keeper, total)
     return total
+  }
+
+  /** How much content a keeper keeps: operations are left out. */
+  contentOf(keeper: KeeperId): { readonly blocks: number; readonly bytes: number } {
+    let [blocks, bytes] = [0, 0]
+    for (const row of this.ledger.rowsOf(keeper)) {
+      if (this.needs.isOperations(row.log)) continue
+      const valid = countBits(validBlocks(row))
+      blocks += valid
+      bytes += (row.bytes * valid) / Math.max(1, countBits(row.bitmap))
+    }
+    return { blocks, bytes: Math.round(bytes) }
   }
 
   #isOurs({ info }: RosterEntry, { identity, drive, signer }: Receipt): boolean {

@@ -318,7 +318,8 @@ export class CustodyRounds {
       return valid !== undefined && hasBit(valid, index) ? [keeper] : []
     })
     return rankedFor(keepers, { log, window: index }).flatMap(keeper => {
-      const isGood = book.roster.stateOf(keeper) === 'held'
+      const state = book.roster.stateOf(keeper)
+      const isGood = state === 'held' || state === 'leaving'
       return (isGood ? book.roster.get(keeper)?.link : undefined) ?? []
     })
   }

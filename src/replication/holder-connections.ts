@@ -46,6 +46,8 @@ export interface HolderConnectionsParts {
   readonly drive: Uint8Array
   /** This device's signing keys. */
   readonly keyPair: KeyPair
+  /** Holders that were removed and are to forget what they have; they get no logs any more. */
+  readonly leaving?: () => readonly Holder[]
   /** Time. */
   readonly clock: Clock
   /** Dice. */
@@ -69,6 +71,8 @@ interface Admission {
 interface Session {
   readonly connection: PeerConnection
   link: KeeperLink | undefined
+  /** Whether it was met as one that was removed, so that it has no logs. */
+  isLeaving: boolean
   /** How many member statements it was greeted with. */
   statements: number
 }
@@ -87,9 +91,12 @@ export class HolderConnections {
     this.#parts = parts
   }
 
-  /** The holders that are connected and let this device in. */
+  /** The holders that are connected and let this device in, without those that were removed. */
   links(): readonly KeeperLink[] {
-    return [...this.#sessions].flatMap(({ link }) => (link === undefined ? [] : [link]))
+    const leaving = new Set(this.#leaving().map(({ id }) => id))
+    return [...this.#sessions].flatMap(({ link }) =>
+      link === undefined || leaving.has(link.id) ? [] : [link]
+    )
   }
 
   /** Why a holder that answered did not let this device in, if it did not. */
@@ -101,7 +108,8 @@ export class HolderConnections {
   holdersChanged(): void {
     if (this.#isClosed) return
     const { network, holders } = this.#parts
-    const keys = holders.all().map(({ statement }) => statement.network)
+    const all = [...holders.all(), ...this.#leaving()]
+    const keys = all.map(({ statement }) => statement.network)
     const sought = new Map(keys.map(key => [hex(key), key]))
     for (const [id, { code }] of this.#admissions) sought.set(id, code.network)
     for (const [id, key] of this.#wanted) {
@@ -111,13 +119,16 @@ export class HolderConnections {
       this.#hangUp(key)
     }
     for (const [id, key] of sought) if (!this.#wanted.has(id)) this.#want(id, key)
+    // Whoever was taken in again has the logs again once the conversation begins anew.
+    for (const { connection, isLeaving } of this.#sessions)
+      if (isLeaving && holders.byNetwork(connection.remotePublicKey)) void connection.close()
   }
 
   /** Takes the connection if it is a holder's. */
   takes(connection: PeerConnection): boolean {
     const id = hex(connection.remotePublicKey)
     if (this.#isClosed || !this.#wanted.has(id)) return false
-    const session: Session = { connection, link: undefined, statements: 0 }
+    const session: Session = { connection, link: undefined, isLeaving: false, statements: 0 }
     this.#sessions.add(session)
     void connection.closed.then(() => this.#ended(session))
     this.#meet(session).catch((error: unknown) => this.#failed(session, error))
@@ -133,8 +144,8 @@ export class HolderConnections {
 
   /** Tells the holders of a pair that was learned of. */
   pairAdded(announcement: Announcement): void {
-    for (const { connection, link } of this.#sessions) {
-      if (link === undefined) continue
+    for (const { connection, link, isLeaving } of this.#sessions) {
+      if (link === undefined || isLeaving) continue
       link
         .announce([announcement.bytes])
         .then(() => this.#attach(announcement, connection))
@@ -213,7 +224,9 @@ export class HolderConnections {
       ...(holder !== undefined && { keeper: holder.statement.holder })
     })
     const link = this.#linkOn(rpc, greeted, connection)
-    const { announcements } = pairs
+    const action = this.#holderAt(connection)?.statement.action
+    session.isLeaving = action === 'remove' && admission === undefined
+    const announcements = session.isLeaving ? [] : pairs.announcements
     await link.announce(announcements.map(({ bytes }) => bytes))
     if (!this.#sessions.has(session)) return
     for (const announcement of announcements) this.#attach(announcement, connection)
@@ -221,8 +234,9 @@ export class HolderConnections {
     this.#problems.delete(link.id)
     this.#parts.onLink(link, greeted)
     // What came to be known while it was told.
-    for (const announcement of pairs.announcements.slice(announcements.length))
-      this.pairAdded(announcement)
+    if (!session.isLeaving)
+      for (const announcement of pairs.announcements.slice(announcements.length))
+        this.pairAdded(announcement)
     admission?.resolve(greeted)
   }
 
@@ -254,7 +268,12 @@ export class HolderConnections {
   }
 
   #holderAt({ remotePublicKey }: PeerConnection): Holder | undefined {
-    return this.#parts.holders.byNetwork(remotePublicKey)
+    const isAt = ({ statement }: Holder): boolean => equalBytes(statement.network, remotePublicKey)
+    return this.#parts.holders.byNetwork(remotePublicKey) ?? this.#leaving().find(isAt)
+  }
+
+  #leaving(): readonly Holder[] {
+    return this.#parts.leaving?.() ?? []
   }
 
   #failed(session: Session, error: unknown): void {

@@ -154,7 +154,7 @@ export class KeeperRoster {
   /** What a keeper's copies are worth now. */
   stateOf(id: KeeperId): KeeperState | undefined {
     const entry = this.#entries.get(id)
-    return entry?.standing.stateAt(this.#nowMs(), this.#parts.graceMs())
+    return entry && this.#stateOf(entry)
   }
 
   /** Where a computer stands; of this device too. */
@@ -166,7 +166,7 @@ export class KeeperRoster {
     }
     const entry = this.#entries.get(id)
     if (entry === undefined) return undefined
-    const state = entry.standing.stateAt(this.#nowMs(), this.#parts.graceMs())
+    const state = this.#stateOf(entry)
     if (entry.facts?.state === state) return entry.facts
     const { info, machineTag } = entry
     const machine = this.#machineOf({ ...info, tag: machineTag })
@@ -194,10 +194,10 @@ export class KeeperRoster {
   }
 
   /** Whether a keeper can be asked to keep something now. */
-  isReady({ link, isReady, pausedMs, standing }: RosterEntry): boolean {
-    const now = this.#nowMs()
-    if (link === undefined || !isReady || pausedMs > now) return false
-    return standing.stateAt(now, this.#parts.graceMs()) === 'held'
+  isReady(entry: RosterEntry): boolean {
+    const { link, isReady, pausedMs } = entry
+    if (link === undefined || !isReady || pausedMs > this.#nowMs()) return false
+    return this.#stateOf(entry) === 'held'
   }
 
   /** A keeper refused or failed: it is left alone for a while. */
@@ -242,6 +242,12 @@ export class KeeperRoster {
   remember({ info, standing, machineTag, synced, sweep }: RosterEntry): void {
     const record = { standing: standing.recordAt(this.#nowMs()), machineTag, synced, sweep }
     this.#parts.store.putKeeper(info.id, record)
+  }
+
+  /** Whoever leaves is waited for: what it has is to be released. */
+  #stateOf({ info, standing }: RosterEntry): KeeperState {
+    const state = standing.stateAt(this.#nowMs(), this.#parts.graceMs())
+    return info.leaving === undefined || state === 'failed' ? state : 'leaving'
   }
 
   #newEntry(info: KeeperInfo): RosterEntry {

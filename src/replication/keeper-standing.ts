@@ -9,6 +9,7 @@
  * | suspect | it is away for longer | no, until it is back |
  * | gone | it is away for 30 days | no; its receipts are forgotten |
  * | failed | its audits failed too often | no, until the user takes it in anew |
+ * | leaving | the user does without it | no; what it has is released |
  *
  * Absence is only known while this computer looks: after a start, and after a time in which nobody
  * at all could be reached, everyone who is missing gets the grace once more.
@@ -35,7 +36,7 @@ export const PRESENCE_HALVED_MS = 10 * 24 * 60 * 60_000
 const PRESENCE_AT_FIRST = 0.5
 
 /** What a keeper's copies are worth. */
-export type KeeperState = 'held' | 'silent' | 'suspect' | 'gone' | 'failed'
+export type KeeperState = 'held' | 'silent' | 'suspect' | 'gone' | 'failed' | 'leaving'
 
 /** What is remembered of a keeper over a restart. */
 export interface StandingRecord {
@@ -139,7 +140,7 @@ export class KeeperStanding {
   }
 
   /** What its copies are worth. */
-  stateAt(nowMs: number, graceMs: number): KeeperState {
+  stateAt(nowMs: number, graceMs: number): Exclude<KeeperState, 'leaving'> {
     if (this.#record.failedMs > 0) return 'failed'
     if (this.#isConnected) return 'held'
     if (nowMs >= this.#goneAt()) return 'gone'

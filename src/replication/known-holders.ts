@@ -52,6 +52,12 @@ export class KnownHolders {
     return added.toSorted((left, right) => (left.id < right.id ? -1 : 1))
   }
 
+  /** Those that were removed, the last of them first. */
+  removed(): readonly Holder[] {
+    const removed = [...this.#holders.values()].filter(holder => !isAdded(holder))
+    return removed.toSorted((left, right) => right.statement.timeMs - left.statement.timeMs)
+  }
+
   /** One of {@link all}. */
   byId(id: string): Holder | undefined {
     const holder = this.#holders.get(id)

@@ -8,6 +8,7 @@ import {
   parseCatRequest,
   parseExplainRequest,
   parseHolderAddRequest,
+  parseHolderKeepRequest,
   parseHolderRemoveRequest,
   parseInviteRequest,
   parseMountRequest,
@@ -15,6 +16,7 @@ import {
   parseResolveRequest,
   parseSettingRequest,
   parseSyncRequest,
+  parseTrimRequest,
   parseUnmountRequest,
   parseVersionsRequest
 } from '../../bin/api-request.ts'
@@ -23,11 +25,13 @@ import {
   AT_RISK_LISTED_MAX,
   HOLDER_CODE_LENGTH_MAX,
   HOLDER_KEY_DIGITS_MIN,
+  RELEASE_DAYS,
   REMOVE_TELL_MS,
   type HolderRemoveLine
 } from '../../bin/custody-api.ts'
 import { GroveError } from '../../bin/grove-error.ts'
 import { jsonName } from '../../bin/printable-name.ts'
+import { RELEASE_DELAY_MS } from '../../src/crypto/release.ts'
 import { SHORT_TEXT_BYTES_MAX } from '../../src/crypto/short-text.ts'
 import { hostileBytes } from '../support/hostile-bytes.ts'
 import { SeededRandom } from '../support/seeded-random.ts'
@@ -49,7 +53,7 @@ t.test('a removal tells how far it is, and how it failed', async t => {
   const { client, drive, journal } = await fakeDaemon(t)
   const lines: HolderRemoveLine[] = [
     { kind: 'progress', done: 1, total: 2 },
-    { kind: 'end', removed: fakeHolder() }
+    { kind: 'end', removed: fakeHolder(), toldBytes: 1, awayBytes: 0 }
   ]
   drive.removeLines = lines
   const heard: HolderRemoveLine[] = []
@@ -77,6 +81,22 @@ t.test('a client that leaves ends its removal', async t => {
   t.match(await client.status(), { running: true }, 'and the daemon goes on')
 })
 
+t.test('a removal is taken back, and what is too much is released, over the socket', async t => {
+  const { client, drive, journal } = await fakeDaemon(t)
+  t.match(await client.keepHolder({ holder: 'anna' }), { name: 'anna' })
+  t.equal(journal.at(-1), 'keep holder anna')
+  t.strictSame(await client.trimHolders({ cancel: false }), drive.trimmed)
+  await client.trimHolders({ cancel: true })
+  t.strictSame(journal.slice(-2), ['trim', 'take back what is too much'])
+  drive.failure = new GroveError('NOT_FOUND', 'no such holder')
+  await t.rejects(client.keepHolder({ holder: 'bert' }), { code: 'NOT_FOUND' })
+})
+
+t.test('what a release waits for is said as it is', t => {
+  t.equal(RELEASE_DAYS * 86_400_000, RELEASE_DELAY_MS)
+  t.end()
+})
+
 t.test('levels are asked for, set and explained by path in the mounted folder', async t => {
   const { client, journal, mount, directory, drive } = await fakeDaemon(t)
   const path = join(directory, 'Photos')
@@ -96,6 +116,8 @@ t.test('a daemon that is ending adds, removes and sets nothing', async t => {
   const ending = daemon.end('test')
   const { signal } = new AbortController()
   await t.rejects(daemon.addHolder({ code: 'y' }), { message: /ending/ })
+  await t.rejects(daemon.keepHolder({ holder: 'y' }), { message: /ending/ })
+  await t.rejects(daemon.trimHolders({ cancel: false }), { message: /ending/ })
   await t.rejects(daemon.redundancy({ path: directory, level: '2' }), { message: /ending/ })
   await t.rejects(daemon.removeHolder({ holder: 'a', force: false }, signal).next(), {
     message: /ending/
@@ -146,6 +168,10 @@ t.test('what is malformed, too long or out of bounds is refused', async t => {
     { holder: 'a', force: 1 }
   ])
     t.throws(() => parseHolderRemoveRequest(JSON.stringify(value)), { code: 'USAGE' })
+  for (const value of [{}, { holder: '' }, { holder: 1, cancel: 1 }, { cancel: 'yes' }]) {
+    t.throws(() => parseHolderKeepRequest(JSON.stringify(value)), { code: 'USAGE' })
+    t.throws(() => parseTrimRequest(JSON.stringify(value)), { code: 'USAGE' })
+  }
   for (const value of [{}, { path: 'a' }, { path: '/a\0' }, { path: 1 }]) {
     t.throws(() => parseRedundancyRequest(JSON.stringify(value)), { code: 'USAGE' })
     t.throws(() => parseExplainRequest(JSON.stringify(value)), { code: 'USAGE' })
@@ -189,6 +215,8 @@ const PARSERS: readonly (readonly [(body: string) => object, object])[] = [
   [parseSyncRequest, { wait: true }],
   [parseHolderAddRequest, { code: 'y'.repeat(92), site: 'attic', machine: 'm', person: 'Anna' }],
   [parseHolderRemoveRequest, { holder: 'anna', force: false }],
+  [parseHolderKeepRequest, { holder: 'anna' }],
+  [parseTrimRequest, { cancel: true }],
   [parseRedundancyRequest, { path: '/a/b', level: '3/2' }],
   [parseExplainRequest, { path: '/a/b' }]
 ]

@@ -20,6 +20,7 @@ import { fakeHolder } from './fake-drive.ts'
 const HOUR_MS = 3_600_000
 const addCommand = subcommand('add')
 const removeCommand = subcommand('remove')
+const trimCommand = subcommand('trim')
 
 function subcommand(name: string): Command {
   const found = holdersCommand.subcommands?.find(each => each.name === name)
@@ -104,21 +105,83 @@ t.test('holders remove draws a bar and says what became of the copies', async t 
   const { home, drive, journal } = await fakeDaemon(t)
   drive.removeLines = [
     { kind: 'progress', done: 1, total: 4 },
-    { kind: 'end', removed: fakeHolder({ keptBytes: 0 }) }
+    { kind: 'end', removed: fakeHolder({ keptBytes: 0 }), toldBytes: 0, awayBytes: 0 }
   ]
   const { context, written } = fakeContext(home, { isTTY: true })
   await removeCommand.run(context, input(['anna']))
   t.match(written.stderr, /Copying elsewhere \[/)
   t.equal(written.stdout, 'anna keeps nothing for you any more.\n')
   t.equal(journal[0], 'remove holder anna')
-  drive.removeLines = [{ kind: 'end', removed: fakeHolder() }]
+  drive.removeLines = [{ kind: 'end', removed: fakeHolder(), toldBytes: 2 ** 30, awayBytes: 0 }]
   t.match(await text(removeCommand, home, input(['anna'], { force: true })), /not counted on/)
   t.ok(journal.includes('remove holder anna by force'))
   t.match(await json(removeCommand, home, input(['anna'])), { removed: { name: 'anna' } })
+  const freed = await text(removeCommand, home, input(['anna']))
+  t.match(freed, /^1.0 GiB on its disk are released: they go in 7 days, if enough others/m)
+  t.match(freed, /^To go on with it before then: grove holders remove aaaaaaaa --cancel$/m)
+  const away = { toldBytes: 0, awayBytes: 2 ** 30, problem: 'it is\u001B slow' }
+  drive.removeLines = [{ kind: 'end', removed: fakeHolder(), ...away }]
+  const later = await text(removeCommand, home, input(['anna']))
+  t.match(later, /^1.0 GiB stay on its disk until this drive meets it again and tells it/m)
+  t.match(await json(removeCommand, home, input(['anna'])), { removed: {}, awayBytes: 2 ** 30 })
   drive.removeLines = []
   await t.rejects(text(removeCommand, home, input(['anna'])), { code: 'NO_ANSWER' })
   drive.failure = new GroveError('FAILED', '3 files would have too few copies')
   await t.rejects(text(removeCommand, home, input(['anna'])), { message: /too few copies/ })
+})
+
+t.test('a removal is taken back', async t => {
+  const { home, journal } = await fakeDaemon(t)
+  const cancel = { cancel: true as const }
+  t.match(await text(removeCommand, home, input(['anna'], cancel)), /^anna keeps copies again/)
+  t.equal(journal.at(-1), 'keep holder anna')
+  t.match(await json(removeCommand, home, input(['anna'], cancel)), { name: 'anna' })
+  await t.rejects(text(removeCommand, home, input(['anna'], { ...cancel, force: true })), {
+    code: 'USAGE'
+  })
+})
+
+t.test('holders trim says what goes when, what stays, and why', async t => {
+  const { home, drive, journal } = await fakeDaemon(t)
+  t.match(await text(trimCommand, home), /^nothing to release: no holder has more copies than/)
+  t.equal(journal.at(-1), 'trim')
+  const who = { name: 'anna\u001B', key: 'a'.repeat(64) }
+  drive.trimmed = {
+    holders: [
+      { ...who, toldBytes: 2 ** 30, awayBytes: 0 },
+      { ...who, name: 'bert', toldBytes: 0, awayBytes: 2 ** 20, problem: 'it has no more room' }
+    ],
+    waiting: [
+      { ...who, reason: 'excess', bytes: 2 ** 30, dueMs: 7 * 24 * HOUR_MS },
+      { ...who, reason: 'removed', bytes: 5, dueMs: 0, problem: 'too few others' },
+      { ...who, reason: 'garbage', bytes: 5, dueMs: 0 }
+    ]
+  }
+  t.strictSame((await text(trimCommand, home)).split('\n'), [
+    String.raw`anna\x1b: 1.0 GiB are more than wished and were released`,
+    'bert: 1.0 MiB are left alone; it is not connected, try again then',
+    'bert: not all of it; it has no more room',
+    String.raw`anna\x1b: 1.0 GiB go from 1970-01-08T00:00:00Z on (more than wished)`,
+    String.raw`anna\x1b: 5 B go from 1970-01-01T00:00:00Z on (it was removed); not yet: too few others`,
+    String.raw`anna\x1b: 5 B go from 1970-01-01T00:00:00Z on (no file needs them)`,
+    'To take it back before then: grove holders trim --cancel',
+    ''
+  ])
+  t.match(await text(trimCommand, home, input([], { cancel: true })), /1.0 GiB stay after all/)
+  t.equal(journal.at(-1), 'take back what is too much')
+  t.match(await json(trimCommand, home), { holders: [{ toldBytes: 2 ** 30 }, {}], waiting: [{}] })
+  drive.trimmed = { holders: [], waiting: [] }
+  t.match(await text(trimCommand, home, input([], { cancel: true })), /could be taken back/)
+  drive.failure = new GroveError('FAILED', 'not known yet')
+  await t.rejects(text(trimCommand, home), { message: /not known yet/ })
+})
+
+t.test('what was released is told below the table', async t => {
+  const { home, drive } = await fakeDaemon(t)
+  drive.holderList = [fakeHolder({ state: 'leaving', releasedBytes: 2 ** 20, releasedMs: 0 })]
+  const shown = await text(holdersCommand, home)
+  t.match(shown, / removed, online /)
+  t.match(shown, /^anna: 1.0 MiB released, to go from 1970-01-01T00:00:00Z on$/m)
 })
 
 /** A context whose person types something once they are asked. */
@@ -133,7 +196,7 @@ function typing(context: Context, reply: string): Context {
 
 t.test('holders remove asks whoever can be asked', async t => {
   const { home, drive, journal } = await fakeDaemon(t)
-  drive.removeLines = [{ kind: 'end', removed: fakeHolder() }]
+  drive.removeLines = [{ kind: 'end', removed: fakeHolder(), toldBytes: 2 ** 30, awayBytes: 0 }]
   for (const reply of ['n\n', '\n', 'maybe\n', 'no way, yes\n']) {
     const { context, written } = fakeContext(home)
     await t.rejects(
@@ -142,7 +205,10 @@ t.test('holders remove asks whoever can be asked', async t => {
       reply
     )
     t.match(written.stderr, /copied to other computers first/)
-    t.match(written.stderr, /until it is released\.\nRemove anna\? \[y\/N\] $/)
+    t.match(
+      written.stderr,
+      /for 7 days; until then it can be taken back\.\nRemove anna\? \[y\/N\] $/
+    )
   }
   t.strictSame(journal, [])
   for (const reply of ['y\n', ' YES \n']) {
@@ -334,6 +400,8 @@ t.test('without a daemon each says what to do', async t => {
     [holdersCommand, input()],
     [addCommand, input([holderCode()])],
     [removeCommand, input(['anna'])],
+    [removeCommand, input(['anna'], { cancel: true })],
+    [trimCommand, input()],
     [redundancyCommand, input([path])],
     [explainCommand, input([path])]
   ] as const)

@@ -15,7 +15,9 @@ import type {
   HolderRemoveRequest,
   HolderStatus,
   RedundancyAnswer,
-  SurvivalStatus
+  SurvivalStatus,
+  TrimAnswer,
+  TrimRequest
 } from '../../bin/custody-api.ts'
 import { GroveError } from '../../bin/grove-error.ts'
 import { jsonName, type JsonName } from '../../bin/printable-name.ts'
@@ -50,6 +52,8 @@ export class FakeDrive implements ServedDrive {
   syncList: SyncStatus[] = [{ missingEntries: 0, missingBytes: 0, online: 1, devices: 1 }]
   /** What `holders` lists. */
   holderList: HolderStatus[] = [fakeHolder({ name: 'desk', kind: 'this' })]
+  /** What `trimHolders` answers. */
+  trimmed: TrimAnswer = { holders: [], waiting: [] }
   /** What `removeHolder` yields. */
   removeLines: HolderRemoveLine[] = []
   /** What `redundancy` and `explain` answer with, besides the path. */
@@ -201,6 +205,16 @@ export class FakeDrive implements ServedDrive {
       yield line
     }
     await this.#say('removed')
+  }
+
+  async keepHolder(holder: string): Promise<HolderStatus> {
+    await this.#say(`keep holder ${holder}`)
+    return fakeHolder({ name: holder })
+  }
+
+  async trimHolders({ cancel }: TrimRequest): Promise<TrimAnswer> {
+    await this.#say(cancel ? 'take back what is too much' : 'trim')
+    return this.trimmed
   }
 
   async redundancy(path: DrivePath, level?: string): Promise<RedundancyAnswer> {

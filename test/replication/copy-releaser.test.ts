@@ -1,11 +1,13 @@
 /** What keepers are given leave to forget: garbage by itself, excess by order, and never too much. */
+import assert from 'node:assert/strict'
 import t from 'tap'
 import { RELEASE_DELAY_MS } from '../../src/crypto/release.ts'
-import { RELEASE_ROUND_MS } from '../../src/replication/copy-releaser.ts'
+import { RELEASE_ROUND_MS, type ReleasedCopies } from '../../src/replication/copy-releaser.ts'
 import { CUSTODY_SETTINGS_DEFAULT } from '../../src/replication/custodian-parts.ts'
 import { rangeBitmap } from '../../src/sync/block-bitmap.ts'
 import { CONTENT, CustodyWorld } from '../support/custody-world.ts'
 import type { OwnerDevice } from '../support/custody-world.ts'
+import type { SimulatedKeeper } from '../support/simulated-keeper.ts'
 
 const SECOND = 1000
 const DAY = 24 * 3_600_000
@@ -38,6 +40,8 @@ function supersede(world: CustodyWorld, device: OwnerDevice, needed: number): vo
   for (let index = 0; index < needed; index++) device.keep(CONTENT, index)
   world.tellNeeds()
 }
+const toldOf = (released: readonly ReleasedCopies[]): number =>
+  released.reduce((sum, { told }) => sum + told.blocks, 0)
 const releasesOf = (world: CustodyWorld): number =>
   [...world.keepers.values()].reduce((sum, { releases }) => sum + releases.length, 0)
 
@@ -48,7 +52,7 @@ t.test('what nobody needs and is not here any more is released, once, and then g
   supersede(world, device, 60)
   await world.run(2 * RELEASE_ROUND_MS)
   t.equal(releasesOf(world), 2, 'at each that has it')
-  t.equal(device.custodian.pendingReleases().length, 2)
+  t.equal(device.custodian.waitingReleases().length, 2)
   await device.stop()
   device.start()
   device.connect()
@@ -59,7 +63,7 @@ t.test('what nobody needs and is not here any more is released, once, and then g
   await world.run(3 * RELEASE_ROUND_MS)
   t.equal(world.honestCopies(70), 0)
   t.equal(world.honestCopies(59), 2)
-  t.same(device.custodian.pendingReleases(), [], 'it was carried out')
+  t.same(device.custodian.waitingReleases(), [], 'it was carried out')
 })
 
 t.test('nothing is released that may be needed', async t => {
@@ -97,7 +101,7 @@ t.test('what is needed again is not released any more', async t => {
   const { world, device } = await scene()
   supersede(world, device, 60)
   await world.run(2 * RELEASE_ROUND_MS)
-  t.equal(device.custodian.pendingReleases().length, 2)
+  t.equal(device.custodian.waitingReleases().length, 2)
   const cancelled: number[] = []
   for (const keeper of world.keepers.values())
     keeper.addRelease = statement => cancelled.push(statement.length)
@@ -115,13 +119,21 @@ t.test(
   async t => {
     const { world, device } = await scene(level(5, 2))
     t.equal(world.honestCopies(0), 4)
-    t.equal(await device.custodian.trim(), 0, 'none is too many')
+    t.same(await device.custodian.trim(), [], 'none is too many')
     world.needs = world.needs.map(need => ({ ...need, redundancy: level(3, 2) }))
     world.tellNeeds()
     await world.run(10 * DAY)
     t.equal(world.honestCopies(0), 4, 'none goes by itself')
-    t.equal(await device.custodian.trim(), 200)
-    t.equal(await device.custodian.trim(), 0, 'they are released already')
+    const trimmed = await device.custodian.trim()
+    t.equal(toldOf(trimmed), 200)
+    t.equal(trimmed.length, 2)
+    const bytes = 100 * world.blockBytes
+    t.match(trimmed[0], { told: { blocks: 100, bytes }, away: { blocks: 0 }, refusal: undefined })
+    t.match(device.custodian.waitingReleases(), [
+      { kind: 'excess', blocks: 100, bytes, dueMs: world.clock.nowMs + RELEASE_DELAY_MS },
+      { kind: 'excess', blocks: 100, refusal: undefined }
+    ])
+    t.same(await device.custodian.trim(), [], 'they are released already')
     await world.run(RELEASE_DELAY_MS - DAY)
     t.equal(world.honestCopies(0), 4)
     await world.run(DAY + 2 * RELEASE_ROUND_MS)
@@ -131,7 +143,7 @@ t.test(
       health: 'ok'
     })
     await world.run(2 * RELEASE_ROUND_MS)
-    t.same(device.custodian.pendingReleases(), [])
+    t.same(device.custodian.waitingReleases(), [])
   }
 )
 
@@ -140,7 +152,7 @@ t.test('a copy that is too many no more when its time has come stays', async t =
   world.needs = world.needs.map(need => ({ ...need, redundancy: level(3, 2) }))
   world.tellNeeds()
   await device.custodian.trim()
-  const dropping = new Set(device.custodian.pendingReleases().map(({ keeper }) => keeper))
+  const dropping = new Set(device.custodian.waitingReleases().map(({ keeper }) => keeper))
   const others = [...world.keepers.values()].filter(
     ({ id, blocks }) => !dropping.has(id) && blocks.size > 1
   )
@@ -150,4 +162,134 @@ t.test('a copy that is too many no more when its time has come stays', async t =
     keeper => dropping.has(keeper.id) && keeper.has(CONTENT, 0, world.truth(CONTENT, 0))
   )
   t.equal(copies.length, 2)
+})
+
+/** From now on three copies are wished where there are five. */
+function wishForLess(world: CustodyWorld): void {
+  world.needs = world.needs.map(need => ({ ...need, redundancy: level(3, 2) }))
+  world.tellNeeds()
+}
+
+t.test('trim() says what is away, what was refused, and why nothing is done at all', async t => {
+  const { world, device } = await scene(level(5, 2))
+  wishForLess(world)
+  device.settings = { ...device.settings, mayRelease: false }
+  await t.rejects(device.custodian.trim(), { code: 'REFUSED' }, 'after a recovery')
+  device.settings = { ...device.settings, mayRelease: true }
+  const keeping = [...world.keepers.values()].filter(({ blocks }) => blocks.size > 1)
+  const [first, second, third, fourth] = keeping
+  assert(first && second && third && fourth)
+  device.disconnect(first, second, third)
+  fourth.faults.refusesReleases = true
+  const trimmed = await device.custodian.trim()
+  t.match(
+    trimmed.find(({ keeper }) => keeper === fourth.id),
+    {
+      told: { blocks: 0 },
+      refusal: 'FULL'
+    }
+  )
+  t.equal(
+    trimmed.reduce((sum, { away }) => sum + away.blocks, 0),
+    100
+  )
+  t.same(device.custodian.waitingReleases(), [])
+  fourth.faults.refusesReleases = false
+  t.equal(toldOf(await device.custodian.trim()), 100, 'the one that is there')
+  device.connect(first, second, third)
+  await world.run(SECOND)
+  t.equal(toldOf(await device.custodian.trim()), 100, 'and one of the others, not two')
+})
+
+t.test('what trim() released is taken back', async t => {
+  const { world, device } = await scene(level(5, 2))
+  wishForLess(world)
+  await device.custodian.trim()
+  t.equal(toldOf(await device.custodian.cancelTrim()), 200)
+  t.same(device.custodian.waitingReleases(), [])
+  await world.run(RELEASE_DELAY_MS + 3 * RELEASE_ROUND_MS)
+  t.equal(world.honestCopies(0), 4)
+})
+
+/** One that has the blocks. */
+function keeperOf(world: CustodyWorld): SimulatedKeeper {
+  const keeper = [...world.keepers.values()].find(one =>
+    one.has(CONTENT, 0, world.truth(CONTENT, 0))
+  )
+  assert(keeper)
+  return keeper
+}
+
+t.test('what a keeper has that the user does without goes in time, and it is told of', async t => {
+  const { world, device } = await scene()
+  const leaving = keeperOf(world)
+  const has = (): boolean => leaving.has(CONTENT, 0, world.truth(CONTENT, 0))
+  world.name(leaving, { leaving: 'asked' })
+  t.equal(device.custodian.copiesOf([{ log: CONTENT, index: 0 }], level(3, 2)).copies, 2)
+  await world.run(10 * SECOND)
+  t.match(device.custodian.copiesOf([{ log: CONTENT, index: 0 }], level(3, 2)), { copies: 3 })
+  t.same(leaving.releases, [], 'nothing is released while it may be kept with')
+  world.name(leaving, { leaving: 'removed', addedMs: 0 })
+  const { told } = await device.custodian.releaseRemoved(leaving.id)
+  t.equal(told.blocks, 100)
+  t.match(leaving.releases, [{ kind: 'excess', floor: 2 }])
+  t.equal((await device.custodian.releaseRemoved(leaving.id)).told.blocks, 0, 'once')
+  await world.run(RELEASE_DELAY_MS - RELEASE_ROUND_MS)
+  t.ok(has())
+  t.same(device.left, [])
+  await world.run(3 * RELEASE_ROUND_MS)
+  t.notOk(has())
+  t.same(device.left[0], leaving.id)
+  t.same(device.custodian.contentOf(leaving.id), { blocks: 0, bytes: 0 })
+  t.same(device.custodian.waitingReleases(), [])
+  t.equal(world.honestCopies(0), 2)
+})
+
+t.test('it keeps all until others are there that keep the floor', async t => {
+  const { world, device } = await scene()
+  const leaving = keeperOf(world)
+  world.name(leaving, { leaving: 'removed', addedMs: 0 })
+  await device.custodian.releaseRemoved(leaving.id)
+  await world.run(10 * SECOND)
+  const others = [...world.keepers.values()].filter(({ id }) => id !== leaving.id)
+  device.disconnect(...others)
+  await world.run(RELEASE_DELAY_MS + 3 * RELEASE_ROUND_MS)
+  t.ok(leaving.has(CONTENT, 0, world.truth(CONTENT, 0)))
+  device.connect(...others)
+  await world.run(3 * RELEASE_ROUND_MS)
+  t.notOk(leaving.has(CONTENT, 0, world.truth(CONTENT, 0)))
+})
+
+t.test('who was away when it was removed is told when it is met, after a restart too', async t => {
+  const { world, device } = await scene()
+  const leaving = keeperOf(world)
+  device.disconnect(leaving)
+  world.name(leaving, { leaving: 'removed', addedMs: 0 })
+  t.match(await device.custodian.releaseRemoved(leaving.id), {
+    told: { blocks: 0 },
+    away: { blocks: 100 }
+  })
+  await device.stop()
+  await world.run(40 * DAY)
+  device.start()
+  t.equal(device.custodian.contentOf(leaving.id).blocks, 100, 'it is not forgotten')
+  device.connect()
+  await world.run(2 * RELEASE_ROUND_MS)
+  t.match(leaving.releases, [{ kind: 'excess' }])
+})
+
+t.test('who is taken in again keeps what was released', async t => {
+  const { world, device } = await scene()
+  const leaving = keeperOf(world)
+  world.name(leaving, { leaving: 'removed', addedMs: 0 })
+  await device.custodian.releaseRemoved(leaving.id)
+  await world.run(DAY)
+  world.name(leaving, { leaving: undefined, addedMs: world.clock.nowMs })
+  await world.run(SECOND)
+  t.same(leaving.releases, [], 'cancelled at once')
+  await world.run(RELEASE_DELAY_MS + 3 * RELEASE_ROUND_MS)
+  t.ok(leaving.has(CONTENT, 0, world.truth(CONTENT, 0)))
+  t.same(leaving.releases, [])
+  t.same(device.custodian.waitingReleases(), [])
+  t.ok(device.custodian.copiesOf([{ log: CONTENT, index: 0 }], level(3, 2)).copies >= 3)
 })

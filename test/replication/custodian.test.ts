@@ -464,6 +464,46 @@ t.test('what is lost is said, with its bytes', async t => {
   t.equal(weakest.length, 100)
 })
 
+t.test('a removal that is given up forgets nothing of the keeper', async t => {
+  const { world, device, keepers } = await scene({ keepers: 4 })
+  const keeper = keepers.find(one => one.has(CONTENT, 0, world.truth(CONTENT, 0)))
+  assert(keeper)
+  keeper.giveUp(CONTENT, [0])
+  const standing = (): unknown => {
+    const status = device.custodian.keeperStatus().find(({ info }) => info.id === keeper.id)
+    return { kept: status?.kept, audits: status?.audits, provenMs: status?.provenMs }
+  }
+  await world.run(10 * MINUTE)
+  const before = standing()
+  world.name(keeper, { leaving: 'asked' })
+  t.equal(
+    device.custodian.keeperStatus().find(({ info }) => info.id === keeper.id)?.state,
+    'leaving'
+  )
+  world.name(keeper, { leaving: undefined })
+  t.same(standing(), before)
+  t.match(statusOf(device), { copies: 3, health: 'ok' })
+})
+
+t.test('what only a leaving keeper has is copied from it', async t => {
+  const { world, device, keepers } = await scene({ keepers: 1, redundancy: level(1, 1) })
+  const [keeper] = keepers
+  assert(keeper)
+  device.own.counts = false
+  device.custodian.ownBlocksChanged()
+  await world.run(MINUTE)
+  device.forgetContent()
+  device.custodian.ownBlocksChanged()
+  const other = world.addKeeper()
+  device.connect(other)
+  await world.run(MINUTE)
+  t.notOk(other.has(CONTENT, 0, world.truth(CONTENT, 0)))
+  world.name(keeper, { leaving: 'asked' })
+  await world.run(MINUTE)
+  t.ok(other.has(CONTENT, 0, world.truth(CONTENT, 0)))
+  t.match(statusOf(device, level(1, 1)), { copies: 1, health: 'ok' })
+})
+
 t.test('survival() and explain() say what is kept where and why', async t => {
   const { world, device, keepers } = await scene({ keepers: 4 })
   for (const [at, keeper] of keepers.entries())

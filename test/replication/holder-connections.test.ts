@@ -71,6 +71,7 @@ function connect(device: ReplicatedDevice, fabric: MemoryFabric) {
   const network = fabric.network(options.deviceKeys.network)
   const holders = new KnownHolders({ drive: drive.drive, members })
   const links = new Map<string, HolderLink>()
+  const leaving = { isOn: false }
   const connections = new HolderConnections({
     network,
     logHome,
@@ -82,17 +83,22 @@ function connect(device: ReplicatedDevice, fabric: MemoryFabric) {
     keyPair: options.deviceKeys.signing,
     clock,
     random,
+    leaving: () => (leaving.isOn ? holders.removed() : []),
     onLink: link => links.set(link.id, link),
     onLinkClosed: link => links.delete(link.id),
     report: () => undefined
   })
   device.takesConnection = connection => connections.takes(connection)
   device.connect(network)
-  const record = (greeted: GreetedKeeper, code: { readonly network: Uint8Array }): boolean =>
+  const record = (
+    greeted: GreetedKeeper,
+    code: { readonly network: Uint8Array },
+    action: 'add' | 'remove' = 'add'
+  ): boolean =>
     holders.add(
       signHolderStatement(
         {
-          action: 'add',
+          action,
           version: holders.nextVersion(memberId(greeted.signer)),
           drive: drive.drive,
           holder: greeted.signer,
@@ -108,7 +114,7 @@ function connect(device: ReplicatedDevice, fabric: MemoryFabric) {
       )
     )
   holders.onChange = () => connections.holdersChanged()
-  return { network, holders, links, connections, record }
+  return { network, holders, links, leaving, connections, record }
 }
 
 /** Nothing but unreferenced timers may be left to wait for. */
@@ -186,6 +192,40 @@ t.test('logs that are learned of later reach a holder that is connected', async 
   await until('the log of b', () => arrived() === 1)
   t.equal(arrived(), 1)
 })
+
+t.test(
+  'one that was removed is met to forget, without logs, until it is taken in again',
+  async t => {
+    const { device, holder, connections, links, holders, record, leaving, network } =
+      await parties(t)
+    const code = await holder.code()
+    const greeted = await awake(connections.admit(code))
+    record(greeted, code)
+    const id = memberId(greeted.signer)
+    await until('the link', () => links.has(id))
+    await device.commit(Buffer.from('before'))
+    const arrived = (): number => holder.logs()?.contiguousLength(device.operationLog.key) ?? 0
+    await until('the operations', () => arrived() === 1)
+    leaving.isOn = true
+    record(greeted, code, 'remove')
+    t.ok(links.has(id), 'the connection stays')
+    t.same(connections.links(), [], 'but for nothing else')
+    await network.connections[0]?.close()
+    await until('the end', () => !links.has(id))
+    await until('the link again', () => links.has(id))
+    await device.commit(Buffer.from('not for it'))
+    t.equal((await links.get(id)?.usage())?.quotaBytes, 1e9, 'it answers')
+    t.equal(arrived(), 1)
+    record(greeted, code)
+    await until('the logs again', () => arrived() === 2)
+    t.equal(connections.links()[0]?.id, id)
+    record(greeted, code, 'remove')
+    leaving.isOn = false
+    connections.holdersChanged()
+    await until('the end for good', () => !links.has(id))
+    t.same(holders.removed()[0]?.id, id)
+  }
+)
 
 t.test('a wrong code is refused, the right one after it is not', async t => {
   const { holder, connections, holders, record } = await parties(t)

@@ -50,8 +50,10 @@ t.test('the highest version counts, in whatever order statements come', async t 
   t.ok(holders.add(signed({ version: 3, action: 'remove' })))
   t.same([holders.all(), holders.byId(id)], [[], undefined])
   t.equal(holders.nextVersion(id), 4)
+  t.match(holders.removed(), [{ id, statement: { version: 3 } }])
   t.ok(holders.add(signed({ version: 4 })), 'it may be added again')
   t.equal(holders.byId(id)?.id, id)
+  t.same(holders.removed(), [])
   t.equal(changes, 3)
 })
 

@@ -181,6 +181,8 @@ export class OwnerDevice {
   settings: CustodySettings
   /** Its blocks. */
   readonly own: OwnBlocks & { counts: boolean }
+  /** Whom it was told of that have nothing any more. */
+  readonly left: string[] = []
   /** What it reported. */
   readonly reports: string[] = []
   /** Its records, which survive a restart. */
@@ -343,6 +345,7 @@ export class OwnerDevice {
       contentLength: () => world.contentLength,
       isAuthorAround: () => false,
       settings: () => this.settings,
+      onLeft: keeper => this.left.push(keeper),
       report: message => {
         this.reports.push(message)
         if (this.reports.length > 1000) this.reports.shift()

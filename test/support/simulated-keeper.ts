@@ -6,10 +6,11 @@
  *
  * @module
  */
-import { openRelease, RELEASE_DELAY_MS } from '../../src/crypto/release.ts'
+import { openCancel, openRelease, releaseHash, RELEASE_DELAY_MS } from '../../src/crypto/release.ts'
 import { auditHash } from '../../src/crypto/challenge.ts'
 import type { Random } from '../../src/crypto/random.ts'
 import type { Receipt } from '../../src/crypto/receipt.ts'
+import { decodeStatement } from '../../src/crypto/statement.ts'
 import type {
   AuditAnswer,
   AuditRequest,
@@ -67,6 +68,8 @@ export interface KeeperFaults {
   stalls: boolean
   /** Refuses to keep more. */
   refuses: ReplicationErrorCode | undefined
+  /** Takes no releases. */
+  refusesReleases: boolean
   /** Answers challenges with an answer to an earlier one. */
   replays: boolean
   /** How long each call takes, in milliseconds. */
@@ -79,6 +82,7 @@ interface SignedWindow {
 }
 
 interface StoredRelease {
+  readonly hash: string
   readonly kind: 'garbage' | 'excess'
   readonly floor: number
   readonly blocks: readonly BlockSet[]
@@ -95,6 +99,7 @@ export class SimulatedKeeper {
     asksAgain: false,
     stalls: false,
     refuses: undefined,
+    refusesReleases: false,
     replays: false,
     latencyMs: 0
   }
@@ -266,12 +271,20 @@ export class SimulatedKeeper {
   }
 
   addRelease(statement: Uint8Array): void {
+    if (this.faults.refusesReleases) throw new ReplicationError('FULL', 'too many wait')
+    if (decodeStatement(statement).domain === 'custody/cancel') {
+      const cancelled = Buffer.from(openCancel(statement).release).toString('hex')
+      const at = this.releases.findIndex(({ hash }) => hash === cancelled)
+      if (at >= 0) this.releases.splice(at, 1)
+      return
+    }
     const { kind, floor, windows } = openRelease(statement)
     const blocks = windows.map(({ log, window, bitmap }) => ({
       ...{ window, bitmap },
       log: logKey(Buffer.from(log).toString('hex'))
     }))
-    this.releases.push({ kind, floor, blocks, dueMs: this.clock.nowMs + RELEASE_DELAY_MS })
+    const hash = Buffer.from(releaseHash(statement)).toString('hex')
+    this.releases.push({ hash, kind, floor, blocks, dueMs: this.clock.nowMs + RELEASE_DELAY_MS })
   }
 
   /** Forgets garbage whose release has taken effect. */

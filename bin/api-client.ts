@@ -36,6 +36,8 @@ import type {
   HolderRemoveRequest,
   HoldersAnswer,
   HolderStatus,
+  OwnDriveAnswer,
+  OwnHolderRequest,
   RedundancyAnswer,
   RedundancyRequest,
   TrimAnswer,
@@ -199,6 +201,11 @@ export class ApiClient {
   /** `POST /v1/holder-trim` */
   async trimHolders(request: TrimRequest): Promise<TrimAnswer> {
     return (await this.#ask('POST', '/v1/holder-trim', request)) as TrimAnswer
+  }
+
+  /** `POST /v1/own-holder` */
+  async ownHolder(request: OwnHolderRequest): Promise<OwnDriveAnswer> {
+    return (await this.#ask('POST', '/v1/own-holder', request)) as OwnDriveAnswer
   }
 
   /** `POST /v1/redundancy` */

@@ -21,11 +21,14 @@ import {
 } from './api.ts'
 import { GroveError } from './grove-error.ts'
 import {
+  BALANCE_LENGTH_MAX,
   HOLDER_CODE_LENGTH_MAX,
+  OWN_HOLDER_PERSONS_MAX,
   type ExplainRequest,
   type HolderAddRequest,
   type HolderKeepRequest,
   type HolderRemoveRequest,
+  type OwnHolderRequest,
   type RedundancyRequest,
   type TrimRequest
 } from './custody-api.ts'
@@ -127,6 +130,25 @@ export function parseTrimRequest(body: string): TrimRequest {
 }
 
 /** @throws {GroveError} `USAGE` */
+export function parseOwnHolderRequest(body: string): OwnHolderRequest {
+  const { holder, persons } = parseObject(body)
+  if (!Array.isArray(persons) || persons.length > OWN_HOLDER_PERSONS_MAX) throw malformed('persons')
+  return {
+    holder: keyText(holder, 'holder'),
+    persons: persons.map((person: unknown) => {
+      if (typeof person !== 'object' || person === null) throw malformed('persons')
+      const { name, identity, balance, accepted } = person as Record<string, unknown>
+      return {
+        name: checkHolderText(name, 'person'),
+        identity: keyText(identity, 'identity'),
+        balance: signedText(balance),
+        accepted: signedText(accepted)
+      }
+    })
+  }
+}
+
+/** @throws {GroveError} `USAGE` */
 export function parseRedundancyRequest(body: string): RedundancyRequest {
   const value = parseObject(body)
   const path = absolutePath(value['path'], 'path')
@@ -181,6 +203,16 @@ function holderName({ holder }: Readonly<Record<string, unknown>>): string {
   if (typeof holder === 'string' && holder !== '')
     if (Buffer.byteLength(holder) <= HOLDER_BYTES_MAX) return holder
   throw malformed('holder')
+}
+
+function keyText(value: unknown, name: string): string {
+  if (typeof value === 'string' && /^[0-9a-f]{64}$/.test(value)) return value
+  throw malformed(name)
+}
+
+function signedText(value: unknown): string {
+  if (typeof value === 'string' && value.length <= BALANCE_LENGTH_MAX) return value
+  throw malformed('balance')
 }
 
 function flag(value: Readonly<Record<string, unknown>>, name: string): boolean {

@@ -10,6 +10,7 @@ import { decodeHolderCode, type HolderCode } from '../src/crypto/holder-code.ts'
 import { signHolderStatement, type HolderContent } from '../src/crypto/holder-statement.ts'
 import type { KeyFileContent } from '../src/crypto/key-file.ts'
 import { XATTR_HEALTH, answerOf } from '../src/fs/redundancy-attributes.ts'
+import type { KeeperInfo } from '../src/replication/custodian-parts.ts'
 import type { ReleasedCopies, WaitingRelease } from '../src/replication/copy-releaser.ts'
 import type { KeeperStatus, SurvivalReport } from '../src/replication/custody-report.ts'
 import type { GreetedKeeper } from '../src/replication/keeper-link.ts'
@@ -30,6 +31,8 @@ import {
   type HolderRemoveLine,
   type HolderRemoveRequest,
   type HolderStatus,
+  type OwnDriveAnswer,
+  type OwnHolderRequest,
   type RedundancyAnswer,
   type ReleaseOutcome,
   type SurvivalStatus,
@@ -160,6 +163,21 @@ export class CustodyAnswers implements NetworkCustody {
     }
   }
 
+  async ownHolder(request: OwnHolderRequest): Promise<OwnDriveAnswer> {
+    const { custody, keys } = this.#parts
+    custody.ownHolders.told(request)
+    const returned = new Map<string, number>()
+    for (const { info } of custody.custodian.keeperStatus()) {
+      const mibSeconds = custody.balances.mibSecondsOf(info.id)
+      if (info.person === undefined || mibSeconds === undefined) continue
+      returned.set(info.person, (returned.get(info.person) ?? 0) + mibSeconds)
+    }
+    return Promise.resolve({
+      identity: Buffer.from(keys.identity).toString('hex'),
+      returned: [...returned].map(([person, mibSeconds]) => ({ person, mibSeconds }))
+    })
+  }
+
   async redundancy(path: DrivePath, level?: string): Promise<RedundancyAnswer> {
     const { files, replica } = this.#parts
     if (level !== undefined) await files.setLevel(path, level)
@@ -285,14 +303,10 @@ export class CustodyAnswers implements NetworkCustody {
 
   #statusOf(status: KeeperStatus): HolderStatus {
     const { info, usage } = status
-    const { connections, balances, custodian } = this.#parts.custody
+    const { connections, custodian } = this.#parts.custody
     const refused = status.refusal === undefined ? undefined : refusalWords(status.refusal)
     const problem = connections.problemOf(info.id) ?? refused
-    const isLeaving = status.state === 'leaving'
-    const { bytes } = isLeaving ? custodian.contentOf(info.id) : status.kept
-    const released = custodian.waitingReleases().filter(one => one.keeper === info.id)
-    const releasedBytes = released.reduce((sum, one) => sum + one.bytes, 0)
-    const mibSeconds = balances.mibSecondsOf(info.id)
+    const { bytes } = status.state === 'leaving' ? custodian.contentOf(info.id) : status.kept
     return {
       name: info.name,
       key: info.id,
@@ -307,15 +321,33 @@ export class CustodyAnswers implements NetworkCustody {
         info.kind === 'holder' && {
           quotaBytes: usage.quotaBytes
         }),
-      ...(mibSeconds !== undefined && { keptGibDays: mibSeconds / GIB_DAY_IN_MIB_SEC }),
+      ...this.#balancesOf(info),
       ...(status.seenMs > 0 && { lastSeenMs: status.seenMs }),
       ...(status.provenMs > 0 && { lastProofMs: status.provenMs }),
       audits: status.audits,
-      ...(releasedBytes > 0 && {
-        releasedBytes,
-        releasedMs: Math.min(...released.map(({ dueMs }) => dueMs))
-      }),
+      ...this.#releasedOf(info.id),
       ...(problem !== undefined && { problem })
+    }
+  }
+
+  /** Both ways, as both sides signed them. */
+  #balancesOf({ id, person }: KeeperInfo): Pick<HolderStatus, 'keptGibDays' | 'givenGibDays'> {
+    const { balances, ownHolders } = this.#parts.custody
+    const kept = balances.mibSecondsOf(id)
+    const given = person === undefined ? undefined : ownHolders.keptFor(person)
+    return {
+      ...(kept !== undefined && { keptGibDays: kept / GIB_DAY_IN_MIB_SEC }),
+      ...(given !== undefined && { givenGibDays: given / GIB_DAY_IN_MIB_SEC })
+    }
+  }
+
+  #releasedOf(id: string): Pick<HolderStatus, 'releasedBytes' | 'releasedMs'> {
+    const all = this.#parts.custody.custodian.waitingReleases()
+    const released = all.filter(({ keeper, bytes }) => keeper === id && bytes > 0)
+    if (released.length === 0) return {}
+    return {
+      releasedBytes: released.reduce((sum, { bytes }) => sum + bytes, 0),
+      releasedMs: Math.min(...released.map(({ dueMs }) => dueMs))
     }
   }
 

@@ -9,6 +9,7 @@
  * | `POST /v1/holder-remove` | {@link HolderRemoveRequest} | lines of {@link HolderRemoveLine} |
  * | `POST /v1/holder-keep` | {@link HolderKeepRequest} | {@link HolderStatus} |
  * | `POST /v1/holder-trim` | {@link TrimRequest} | {@link TrimAnswer} |
+ * | `POST /v1/own-holder` | {@link OwnHolderRequest} | {@link OwnDriveAnswer} |
  * | `POST /v1/redundancy` | {@link RedundancyRequest} | {@link RedundancyAnswer} |
  * | `POST /v1/explain` | {@link ExplainRequest} | {@link ExplainAnswer} |
  *
@@ -28,6 +29,12 @@ export const HOLDER_KEY_DIGITS_MIN = 8
 
 /** After how many days what a device released goes; `RELEASE_DELAY_MS` of `src/crypto`. */
 export const RELEASE_DAYS = 7
+
+/** How many persons one holder tells of at most: as many as a request has room for. */
+export const OWN_HOLDER_PERSONS_MAX = 50
+
+/** The longest balance or acceptance that is looked at, in characters. */
+export const BALANCE_LENGTH_MAX = 500
 
 /** How often the progress of a removal is told at least, in milliseconds. */
 export const REMOVE_TELL_MS = 10_000
@@ -75,7 +82,10 @@ export interface HolderStatus {
   readonly audits: { readonly blocks: number; readonly failed: number }
   /** What it kept for this person, in GiB times days, by the last balance that both signed. */
   readonly keptGibDays?: number
-  /** What this person's own holders kept for its person, in GiB times days; doubly signed. */
+  /**
+   * What this person's own holder on this computer kept for its person, in GiB times days, by the
+   * last balance that both signed; absent when nobody of that name is kept for.
+   */
   readonly givenGibDays?: number
   /** How much of that it was told to forget, in bytes; it counts against the quota until then. */
   readonly releasedBytes?: number
@@ -168,6 +178,30 @@ export interface TrimAnswer {
   readonly holders: readonly (ReleaseOutcome & { readonly name: string; readonly key: string })[]
   /** All that is to go, whoever ordered it when. */
   readonly waiting: readonly WaitingCopies[]
+}
+
+/** What a holder of this person on this computer keeps for whom. */
+export interface OwnHolderRequest {
+  /** Its public key, hexadecimal. */
+  readonly holder: string
+  /** Those that the owner gave a name and with whom a balance is signed. */
+  readonly persons: readonly {
+    /** What the owner calls them. */
+    readonly name: string
+    /** Their key, hexadecimal. */
+    readonly identity: string
+    /** The newest balance that both signed, and the acceptance, in base64. */
+    readonly balance: string
+    readonly accepted: string
+  }[]
+}
+
+/** Whose drive it is, and what others keep for them. */
+export interface OwnDriveAnswer {
+  /** The person's key, hexadecimal. */
+  readonly identity: string
+  /** By what the owner calls the holders' persons, in MiB times seconds; doubly signed. */
+  readonly returned: readonly { readonly person: string; readonly mibSeconds: number }[]
 }
 
 /** Asks for the level of a file or directory, or sets it. */

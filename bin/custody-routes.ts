@@ -8,6 +8,7 @@ import {
   parseHolderAddRequest,
   parseHolderKeepRequest,
   parseHolderRemoveRequest,
+  parseOwnHolderRequest,
   parseRedundancyRequest,
   parseTrimRequest
 } from './api-request.ts'
@@ -20,6 +21,8 @@ import type {
   HolderRemoveRequest,
   HoldersAnswer,
   HolderStatus,
+  OwnDriveAnswer,
+  OwnHolderRequest,
   RedundancyAnswer,
   RedundancyRequest,
   TrimAnswer,
@@ -38,6 +41,8 @@ export interface CustodyHandler {
   keepHolder(request: HolderKeepRequest): Promise<HolderStatus>
   /** Has holders forget copies that are more than wished. */
   trimHolders(request: TrimRequest): Promise<TrimAnswer>
+  /** Hears a holder of this person, and says what others keep for them. */
+  ownHolder(request: OwnHolderRequest): Promise<OwnDriveAnswer>
   /** Says how something is kept, or sets it. */
   redundancy(request: RedundancyRequest): Promise<RedundancyAnswer>
   /** Says who keeps something. */
@@ -59,6 +64,8 @@ export function dispatchCustody(
       return handler.keepHolder(parseHolderKeepRequest(body))
     case 'POST /v1/holder-trim':
       return handler.trimHolders(parseTrimRequest(body))
+    case 'POST /v1/own-holder':
+      return handler.ownHolder(parseOwnHolderRequest(body))
     case 'POST /v1/redundancy':
       return handler.redundancy(parseRedundancyRequest(body))
     case 'POST /v1/explain':

@@ -41,6 +41,8 @@ import type {
   HolderRemoveRequest,
   HoldersAnswer,
   HolderStatus,
+  OwnDriveAnswer,
+  OwnHolderRequest,
   RedundancyAnswer,
   RedundancyRequest,
   TrimAnswer,
@@ -250,6 +252,11 @@ export class Daemon implements ApiHandler {
   async trimHolders(request: TrimRequest): Promise<TrimAnswer> {
     this.#refuseWhenEnding()
     return this.#drive.trimHolders(request)
+  }
+
+  /** Answers `POST /v1/own-holder`. */
+  async ownHolder(request: OwnHolderRequest): Promise<OwnDriveAnswer> {
+    return this.#drive.ownHolder(request)
   }
 
   /** Answers `POST /v1/redundancy`. */

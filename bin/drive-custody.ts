@@ -42,6 +42,7 @@ import { DeviceSigner } from './device-signer.ts'
 import { DriveBlocks } from './drive-blocks.ts'
 import type { DrivePeers } from './drive-peers.ts'
 import { HolderBalances } from './holder-balances.ts'
+import { OwnHolders } from './own-holders.ts'
 import type { PendingRecovery } from './pending-recovery.ts'
 import { custodySettings, parseContentPolicy, type Settings } from './settings.ts'
 import { systemRandom } from './system-random.ts'
@@ -101,6 +102,8 @@ export class DriveCustody {
   readonly custodian: Custodian
   /** What the file system sees. */
   readonly view: CustodyView
+  /** What this person's own holders keep for others. */
+  readonly ownHolders = new OwnHolders()
   /** What holders kept for how long. */
   readonly balances: HolderBalances
   readonly #parts: DriveCustodyParts

@@ -6,19 +6,30 @@
  * | `GET /v1/status` | | {@link HolderProcessStatus} |
  * | `POST /v1/invite` | {@link HolderInviteRequest} | {@link HolderCodeAnswer} |
  * | `POST /v1/settings` | {@link HolderSettingsChange} | {@link HolderCodeAnswer} |
+ * | `POST /v1/person` | {@link NamePersonRequest} | {@link HeldPerson} |
  * | `POST /v1/stop` | | {}, once everything is safe; then the holder ends |
  *
  * @module
  */
+import { checkHolderText } from './api-request.ts'
 import { SIZE_BYTES_MAX } from './parse-size.ts'
 import { GroveError } from './grove-error.ts'
-import type { HolderSettings, HolderSettingsChange } from './holder-settings.ts'
+import {
+  checkImbalance,
+  type HolderSettings,
+  type HolderSettingsChange
+} from './holder-settings.ts'
 
 /** How long a code is valid unless somebody says otherwise, in hours: a week. */
 export const CODE_HOURS = 7 * 24
 
 /** How long a code may be valid at most, in hours: a year. */
 export const CODE_HOURS_MAX = 366 * 24
+
+/** The fewest digits of a key by which a person can be named. */
+export const PERSON_DIGITS_MIN = 8
+
+const PERSON_KEY = /^[0-9a-f]{8,64}$/
 
 /** A person that a holder keeps for. */
 export interface HeldPerson {
@@ -30,6 +41,16 @@ export interface HeldPerson {
   readonly usedBytes: number
   /** How long none of their devices has been here, in seconds of the holder's being online. */
   readonly silentSec: number
+  /** What the owner calls them; absent when they do not. */
+  readonly name?: string
+  /** How much was kept for them, in GiB times days, as the holder counts. */
+  readonly keptGibDays: number
+  /** The same, by the newest balance that both signed; absent when there is none. */
+  readonly settledGibDays?: number
+  /** How much they kept for the owner, in GiB times days; absent when that is not known. */
+  readonly returnedGibDays?: number
+  /** Whether nothing new is kept for them because they are too far behind. */
+  readonly isBehind: boolean
 }
 
 /** How a holder is. */
@@ -52,6 +73,11 @@ export interface HolderProcessStatus extends HolderSettings {
   readonly connections: number
   /** How many connections were turned away or ended because of what was sent. */
   readonly refused: number
+  /**
+   * By how much others may be behind now, in GiB times days: less the fuller the space is. Absent
+   * when there is no bound.
+   */
+  readonly boundGibDays?: number
   /** Whom it keeps for. */
   readonly persons: readonly HeldPerson[]
   /** What is wrong, if anything. */
@@ -64,6 +90,16 @@ export interface HolderInviteRequest {
   readonly spaceBytes?: number
   /** How long it can be used, in hours. */
   readonly hours: number
+  /** What the owner calls that person. */
+  readonly person?: string
+}
+
+/** Calls somebody something. */
+export interface NamePersonRequest {
+  /** The beginning of their key: at least {@link PERSON_DIGITS_MIN} digits. */
+  readonly id: string
+  /** What; empty for nothing any more. */
+  readonly name: string
 }
 
 /** A code. */
@@ -78,10 +114,20 @@ export interface HolderCodeAnswer {
 
 /** @throws {GroveError} `USAGE` */
 export function parseHolderInviteRequest(body: string): HolderInviteRequest {
-  const { spaceBytes, hours } = parseObject(body)
+  const { spaceBytes, hours, person } = parseObject(body)
   if (typeof hours !== 'number') throw malformed('hours')
-  const request = { hours: checkHours(hours) }
-  return spaceBytes === undefined ? request : { ...request, spaceBytes: checkSpace(spaceBytes) }
+  return {
+    hours: checkHours(hours),
+    ...(spaceBytes !== undefined && { spaceBytes: checkSpace(spaceBytes) }),
+    ...(person !== undefined && { person: checkHolderText(person, 'person') })
+  }
+}
+
+/** @throws {GroveError} `USAGE` */
+export function parseNamePersonRequest(body: string): NamePersonRequest {
+  const { id, name } = parseObject(body)
+  if (typeof id !== 'string' || !PERSON_KEY.test(id)) throw malformed('id')
+  return { id, name: name === '' ? name : checkHolderText(name, 'person') }
 }
 
 /** Checks how long a code is to be valid. @throws {GroveError} `USAGE` */
@@ -92,13 +138,15 @@ export function checkHours(hours: number): number {
 
 /** @throws {GroveError} `USAGE` */
 export function parseHolderSettingsChange(body: string): HolderSettingsChange {
-  const { spaceBytes, name, site, labels } = parseObject(body)
+  const { spaceBytes, name, site, labels, imbalance, drive } = parseObject(body)
   if (labels !== undefined && !isTexts(labels)) throw malformed('labels')
   return {
     ...(spaceBytes !== undefined && { spaceBytes: checkSpace(spaceBytes) }),
     ...(name !== undefined && { name: text(name, 'name') }),
     ...(site !== undefined && { site: text(site, 'site') }),
-    ...(labels !== undefined && { labels })
+    ...(labels !== undefined && { labels }),
+    ...(imbalance !== undefined && { imbalance: checkImbalance(imbalance) }),
+    ...(drive !== undefined && { drive: text(drive, 'drive') })
   }
 }
 

@@ -4,7 +4,13 @@
  * @module
  */
 import { GroveError } from './grove-error.ts'
-import type { HolderCodeAnswer, HolderInviteRequest, HolderProcessStatus } from './holder-api.ts'
+import type {
+  HeldPerson,
+  HolderCodeAnswer,
+  HolderInviteRequest,
+  HolderProcessStatus,
+  NamePersonRequest
+} from './holder-api.ts'
 import type { HolderHome } from './holder-home.ts'
 import type { HolderSettingsChange } from './holder-settings.ts'
 import { HomeLock } from './home-lock.ts'
@@ -63,6 +69,11 @@ export class HolderClient {
   /** `POST /v1/settings` */
   async change(change: HolderSettingsChange): Promise<HolderCodeAnswer> {
     return (await this.#ask('POST', '/v1/settings', change)) as HolderCodeAnswer
+  }
+
+  /** `POST /v1/person` */
+  async namePerson(request: NamePersonRequest): Promise<HeldPerson> {
+    return (await this.#ask('POST', '/v1/person', request)) as HeldPerson
   }
 
   /** `POST /v1/stop` */

@@ -5,7 +5,8 @@
  * ```
  * format        "grove holder 1": which grove may open it
  * key           the keys of this holder (bytes of src/crypto/device-keys.ts)
- * holder.json   what `grove host` was told: space, name, site, labels
+ * holder.json   what `grove host` was told: space, name, site, labels, bound
+ * returned.json what the owner's drive on this computer said: whose it is, what others keep for them
  * lock          locked by the one process that works here; says which and where it listens
  * daemon.sock   its API, unless the path is too long for a socket
  * holder.log    what it has to say; no names, no keys
@@ -50,6 +51,10 @@ export class HolderHome {
   /** What `grove host` was told. */
   get settingsFile(): string {
     return join(this.directory, 'holder.json')
+  }
+  /** What the owner's drive on this computer said. */
+  get returnedFile(): string {
+    return join(this.directory, 'returned.json')
   }
   /** The file that the one process working here holds locked. */
   get lockFile(): string {

@@ -5,6 +5,7 @@
  */
 import { readFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
+import { isAbsolute } from 'node:path'
 import { encodeShortText } from '../src/crypto/short-text.ts'
 import { replaceFile } from './atomic-file.ts'
 import { GroveError } from './grove-error.ts'
@@ -16,6 +17,16 @@ export const SPACE_BYTES_MIN = 1_000_000
 /** How many labels a holder takes. */
 export const LABELS_MAX = 32
 
+/** The most that may be asked for as a bound, in GiB times days: a PB for 100 years, about. */
+export const IMBALANCE_GIB_DAYS_MAX = 40_000_000_000
+
+/**
+ * By how much somebody may be behind with what they keep in return: so many GiB times days, for
+ * everybody; `none`, without a bound; or `generous`, so much that it only matters when the disk is
+ * nearly full, and only for those whom the owner gave a name.
+ */
+export type ImbalanceSetting = number | 'generous' | 'none'
+
 /** What a holder is and what it gives. */
 export interface HolderSettings {
   /** How many bytes it keeps for everybody together. */
@@ -26,6 +37,10 @@ export interface HolderSettings {
   readonly site: string
   /** Its owner's notes about it. */
   readonly labels: Readonly<Record<string, string>>
+  /** By how much others may be behind. */
+  readonly imbalance: ImbalanceSetting
+  /** The home of the owner's drive on this computer; empty for the usual place. */
+  readonly drive: string
 }
 
 /** What is to change; what is absent stays. */
@@ -46,8 +61,10 @@ export async function readHolderSettings(path: string): Promise<HolderSettings |
     throw damaged(path, error)
   }
   try {
-    const { spaceBytes, name, site, labels } = JSON.parse(text) as Record<string, unknown>
-    return checkHolderSettings({ spaceBytes, name, site, labels } as HolderSettings)
+    const kept = JSON.parse(text) as Record<string, unknown>
+    const { spaceBytes, name, site, labels, imbalance = 'generous', drive = '' } = kept
+    const settings = { spaceBytes, name, site, labels, imbalance, drive }
+    return checkHolderSettings(settings as HolderSettings)
   } catch (error) {
     throw damaged(path, error)
   }
@@ -63,7 +80,10 @@ export async function changeHolderSettings(
   change: HolderSettingsChange
 ): Promise<HolderSettings> {
   const before = await readHolderSettings(path)
-  const defaults = { spaceBytes: 0, name: hostName(), site: '', labels: {} }
+  const defaults = {
+    ...{ spaceBytes: 0, name: hostName(), site: '', labels: {} },
+    ...{ imbalance: 'generous' as const, drive: '' }
+  }
   if (before === undefined && change.spaceBytes === undefined)
     throw new GroveError('USAGE', 'say how much to keep for others, as in --space 50GB')
   const settings = checkHolderSettings({ ...defaults, ...before, ...change })
@@ -78,9 +98,27 @@ export function parseLabel(text: string): readonly [key: string, value: string] 
   return [key, value]
 }
 
+/** Reads a bound as it is typed: a number of GiB times days, or a word. @throws {GroveError} `USAGE` */
+export function parseImbalance(text: string): ImbalanceSetting {
+  return checkImbalance(/^\d+(\.\d+)?$/.test(text) ? Number(text) : text)
+}
+
+/** @throws {GroveError} `USAGE` */
+export function checkImbalance(value: unknown): ImbalanceSetting {
+  if (value === 'generous' || value === 'none') return value
+  if (typeof value === 'number' && value >= 0 && value <= IMBALANCE_GIB_DAYS_MAX) return value
+  throw new GroveError(
+    'USAGE',
+    'by how much others may be behind is a number of GiB times days, as in 5000; or generous, or none'
+  )
+}
+
 /** @throws {GroveError} `USAGE` */
 function checkHolderSettings(settings: HolderSettings): HolderSettings {
-  const { spaceBytes, name, site, labels } = settings
+  const { spaceBytes, name, site, labels, imbalance, drive } = settings
+  checkImbalance(imbalance)
+  if (typeof drive !== 'string' || (drive !== '' && !isAbsolute(drive)))
+    throw new GroveError('USAGE', 'the home of your drive is named by an absolute path')
   const isSpace = Number.isSafeInteger(spaceBytes) && spaceBytes >= SPACE_BYTES_MIN
   if (!isSpace || spaceBytes > SIZE_BYTES_MAX)
     throw new GroveError('USAGE', 'a holder keeps at least 1MB; write it as in --space 50GB')

@@ -45,12 +45,15 @@ export async function launchHolder(options: LaunchHolderOptions): Promise<Holder
   })
 }
 
-function wordsOf({ spaceBytes, name, site, labels }: HolderSettingsChange): readonly string[] {
+function wordsOf(change: HolderSettingsChange): readonly string[] {
+  const { spaceBytes, name, site, labels, imbalance, drive } = change
   const notes = Object.entries(labels ?? {})
   return [
     ...(spaceBytes === undefined ? [] : [`--space=${spaceBytes}B`]),
     ...(name === undefined ? [] : [`--name=${name}`]),
     ...(site === undefined ? [] : [`--site=${site}`]),
+    ...(imbalance === undefined ? [] : [`--imbalance=${imbalance}`]),
+    ...(drive === undefined ? [] : [`--drive=${drive}`]),
     ...notes.map(([key, value]) => `--label=${key}=${value}`)
   ]
 }

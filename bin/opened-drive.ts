@@ -31,6 +31,8 @@ import type {
   HolderRemoveLine,
   HolderRemoveRequest,
   HolderStatus,
+  OwnDriveAnswer,
+  OwnHolderRequest,
   RedundancyAnswer,
   TrimAnswer,
   TrimRequest
@@ -307,6 +309,10 @@ export class OpenedDrive implements ServedDrive {
 
   async trimHolders(request: TrimRequest): Promise<TrimAnswer> {
     return (await this.#custody()).trimHolders(request)
+  }
+
+  async ownHolder(request: OwnHolderRequest): Promise<OwnDriveAnswer> {
+    return (await this.#custody()).ownHolder(request)
   }
 
   async redundancy(path: DrivePath, level?: string): Promise<RedundancyAnswer> {

@@ -7,6 +7,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { ReplicationError } from '../src/replication/replication-error.ts'
 import { SyncError } from '../src/sync/sync-error.ts'
+import { ApiClient } from './api-client.ts'
+import type { OwnDriveAnswer, OwnHolderRequest } from './custody-api.ts'
 import { DaemonLog } from './daemon-log.ts'
 import { ANSWER_GRACE_MS, END_MS_MAX } from './daemon.ts'
 import { GroveError } from './grove-error.ts'
@@ -15,11 +17,12 @@ import {
   CODE_HOURS,
   parseHolderInviteRequest,
   parseHolderSettingsChange,
+  parseNamePersonRequest,
   type HolderCodeAnswer
 } from './holder-api.ts'
 import type { HolderHome } from './holder-home.ts'
 import { changeHolderSettings, type HolderSettingsChange } from './holder-settings.ts'
-import type { Environment } from './home.ts'
+import { Home, type Environment } from './home.ts'
 import { HomeLock } from './home-lock.ts'
 import { machineTag } from './machine-tag.ts'
 import { readNetworkOptions } from './network-environment.ts'
@@ -77,11 +80,13 @@ async function serve(options: RunHolderOptions, lock: HomeLock, log: DaemonLog):
   const settings = await changeHolderSettings(home.settingsFile, change)
   const keys = await home.openKeys(systemRandom)
   const machine = await machineTag(environment, keys.publicKeys.signing)
-  const holder = await Holder.open({ home, keys, settings, machine, network, log }).catch(
-    (error: unknown) => {
-      throw isDamage(error) ? damagedError(home, error) : error
-    }
-  )
+  const holder = await Holder.open({
+    ...{ home, keys, settings, machine, network, log },
+    tellDrive: ({ drive }, request, ending) =>
+      tellOwnDrive({ environment, drive, request, signal: ending })
+  }).catch((error: unknown) => {
+    throw isDamage(error) ? damagedError(home, error) : error
+  })
   const ending = new AbortController()
   const unwatch = watchFaults(log)
   const end = (): void => ending.abort()
@@ -156,12 +161,28 @@ async function dispatch(holder: Holder, route: string, body: string): Promise<ob
     case 'POST /v1/settings':
       await holder.change(parseHolderSettingsChange(body))
       return holder.invite({ hours: CODE_HOURS })
+    case 'POST /v1/person':
+      return holder.namePerson(parseNamePersonRequest(body))
     case 'POST /v1/stop':
       await holder.close()
       return {}
     default:
       throw new GroveError('USAGE', 'the holder knows no such request; is it another version?')
   }
+}
+
+/** Tells the owner's drive, if it is open on this computer. */
+async function tellOwnDrive(asked: {
+  readonly environment: Environment
+  readonly drive: string
+  readonly request: OwnHolderRequest
+  readonly signal: AbortSignal
+}): Promise<OwnDriveAnswer | undefined> {
+  const { environment, drive, request, signal } = asked
+  // The variable names the home of this holder.
+  const home = await Home.locate({ ...environment, GROVE_HOME: drive })
+  const client = await ApiClient.find(home, signal).catch(() => undefined)
+  return client?.ownHolder(request)
 }
 
 /** After a fault that nobody caught nothing is to be trusted; what was signed is on the disk. */

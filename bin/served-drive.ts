@@ -22,6 +22,8 @@ import type {
   HolderRemoveLine,
   HolderRemoveRequest,
   HolderStatus,
+  OwnDriveAnswer,
+  OwnHolderRequest,
   RedundancyAnswer,
   SurvivalStatus,
   TrimAnswer,
@@ -138,6 +140,12 @@ export interface KeptDrive {
    * @throws {GroveError} `FAILED` while it cannot be known what is too much
    */
   trimHolders(request: TrimRequest): Promise<TrimAnswer>
+  /**
+   * Hears a holder of this person on this computer, and says what others keep for them.
+   *
+   * @throws {GroveError} `USAGE` when what it says is not signed by both
+   */
+  ownHolder(request: OwnHolderRequest): Promise<OwnDriveAnswer>
   /**
    * Says how a file or directory is kept, once its level is set if there is one to set.
    *

@@ -3,18 +3,27 @@
  *
  * @module
  */
+import { resolve } from 'node:path'
+import { checkHolderText } from '../api-request.ts'
 import { writeResult, type Command, type Context, type Input } from '../command.ts'
 import { GroveError } from '../grove-error.ts'
 import {
   CODE_HOURS,
   CODE_HOURS_MAX,
+  PERSON_DIGITS_MIN,
   checkHours,
+  type HeldPerson,
   type HolderCodeAnswer,
   type HolderProcessStatus
 } from '../holder-api.ts'
 import { HolderClient } from '../holder-client.ts'
 import { HolderHome } from '../holder-home.ts'
-import { parseLabel, readHolderSettings, type HolderSettingsChange } from '../holder-settings.ts'
+import {
+  parseImbalance,
+  parseLabel,
+  readHolderSettings,
+  type HolderSettingsChange
+} from '../holder-settings.ts'
 import { readNetworkOptions } from '../network-environment.ts'
 import { parseSize } from '../parse-size.ts'
 import { readableSize } from '../readable-size.ts'
@@ -41,13 +50,32 @@ const inviteCommand: Command = {
   positional: [],
   options: [
     { flags: '--space <size>', summary: 'how much to keep for that person (default: all of it)' },
+    { flags: '--person <name>', summary: 'who it is for, as you call them in grove holders add' },
     { flags: '--hours <n>', summary: `how long the code works (default: ${CODE_HOURS}, a week)` }
   ],
   examples: [
-    ['grove host invite --space 10GB', 'for a friend'],
+    ['grove host invite --space 10GB --person Anna', 'for a friend'],
     ['grove host invite --json', 'for programs: {"code", "expiresMs", "spaceBytes"}']
   ],
   run: invite
+}
+
+const personCommand: Command = {
+  name: 'person',
+  summary: 'give somebody it keeps for a name, to see balances both ways and to bound them',
+  positional: [
+    [
+      '<id>',
+      `the person's key, or at least ${PERSON_DIGITS_MIN} digits of it, as grove host status shows`
+    ],
+    ['<name>', 'as you call them in grove holders add --person; empty for none']
+  ],
+  options: [],
+  examples: [
+    ['grove host person 3f2a9c01 Anna', 'what Anna keeps for you counts for what you keep for her'],
+    ["grove host person 3f2a9c01 ''", 'forget the name']
+  ],
+  run: namePerson
 }
 
 const stopCommand: Command = {
@@ -69,14 +97,24 @@ export const hostCommand: Command = {
     { flags: '--site <name>', summary: 'where this computer stands, as in home or office' },
     { flags: '--label <key=value>', summary: 'a note about it; may be repeated', repeats: true },
     { flags: '--name <name>', summary: "what to call it (default: this computer's name)" },
+    {
+      flags: '--imbalance <gib-days>',
+      summary:
+        'how far others may be behind, less as it fills; generous (default), none, or a number'
+    },
+    { flags: '--drive <home>', summary: 'the home of your own drive here, if not the usual one' },
     { flags: '--foreground', summary: 'stay here until interrupted instead of in the background' },
     { flags: '--launched', summary: 'started by `grove host`', hidden: true }
   ],
-  subcommands: [statusCommand, inviteCommand, stopCommand],
+  subcommands: [statusCommand, inviteCommand, personCommand, stopCommand],
   examples: [
     ['grove host --space 50GB', 'keep up to 50 GB; prints a code for grove holders add'],
     ['grove host --space 50GB --site attic --foreground', 'watch it work; Ctrl-C ends it'],
     ['grove host --space 50GB --json', 'for programs: {"code", "expiresMs", "spaceBytes"}'],
+    [
+      'grove host --imbalance 5000',
+      'who is 5000 GiB days behind gets nothing new; half of it when half full'
+    ],
     ['GROVE_HOME=/mnt/disk/host grove host --space 2TB', 'keep it on another disk']
   ],
   run
@@ -119,10 +157,13 @@ function readChange({ options }: Input): HolderSettingsChange {
     return typeof value === 'string' ? value : undefined
   }
   const [space, site, name, labels] = ['space', 'site', 'name', 'label'].map(text)
+  const [imbalance, drive] = ['imbalance', 'drive'].map(text)
   return {
     ...(space !== undefined && { spaceBytes: parseSize(space) }),
     ...(site !== undefined && { site }),
     ...(name !== undefined && { name }),
+    ...(imbalance !== undefined && { imbalance: parseImbalance(imbalance) }),
+    ...(drive !== undefined && { drive: drive === '' ? '' : resolve(drive) }),
     ...(labels !== undefined && { labels: Object.fromEntries(labels.split('\n').map(parseLabel)) })
   }
 }
@@ -144,12 +185,22 @@ async function showCode(context: Context, answer: HolderCodeAnswer): Promise<voi
 
 async function invite(context: Context, input: Input): Promise<undefined> {
   const space = input.options.get('space')
+  const person = input.options.get('person')
   const request = {
     hours: readHours(input.options.get('hours')),
-    ...(typeof space === 'string' && { spaceBytes: parseSize(space) })
+    ...(typeof space === 'string' && { spaceBytes: parseSize(space) }),
+    ...(typeof person === 'string' && { person: checkHolderText(person, 'person') })
   }
   const holder = await HolderClient.require(await locate(context), context.signal)
   await showCode(context, await holder.invite(request))
+}
+
+async function namePerson(context: Context, input: Input): Promise<undefined> {
+  const [id = '', name = ''] = input.positional
+  if (name !== '') checkHolderText(name, 'person')
+  const holder = await HolderClient.require(await locate(context), context.signal)
+  const person = await holder.namePerson({ id: id.toLowerCase(), name })
+  await writeResult(context, { json: person, text: [describePerson(person)] })
 }
 
 function readHours(asked: string | true | undefined): number {
@@ -185,13 +236,31 @@ function describe(status: HolderProcessStatus): readonly string[] {
     `space    ${readableSize(status.usedBytes)} of ${readableSize(status.spaceBytes)}`,
     `online   ${status.connections} devices`,
     ...(persons.length === 0 ? ['persons  none yet; show somebody a code: grove host invite'] : []),
-    ...persons.map(({ id, usedBytes, quotaBytes }) => {
-      const sizes = `${readableSize(usedBytes)} of ${readableSize(quotaBytes)}`
-      return `person   ${id.slice(0, KEY_CHARACTERS)} ${sizes}`
-    }),
+    ...persons.map(describePerson),
+    `bound    ${describeBound(status)}`,
     ...(status.refused === 0 ? [] : [`refused  ${status.refused} connections`]),
     ...(status.problem === undefined ? [] : [`problem  ${status.problem}`])
   ]
+}
+
+function describePerson(person: HeldPerson): string {
+  const { id, name, usedBytes, quotaBytes, keptGibDays, returnedGibDays, isBehind } = person
+  const who = `${id.slice(0, KEY_CHARACTERS)}${name === undefined ? '' : ` ${name}`}`
+  const days = `${keptGibDays.toFixed(1)} GiB days`
+  const returned =
+    returnedGibDays === undefined
+      ? 'nothing known in return'
+      : `they ${returnedGibDays.toFixed(1)} for you`
+  const back = name === undefined ? '' : `, ${returned}`
+  const behind = isBehind ? '; too far behind, gets nothing new' : ''
+  const sizes = `${readableSize(usedBytes)} of ${readableSize(quotaBytes)}`
+  return `person   ${who} ${sizes}; kept ${days}${back}${behind}`
+}
+
+function describeBound({ imbalance, boundGibDays }: HolderProcessStatus): string {
+  if (boundGibDays === undefined) return 'none: whoever has a code may be behind by any amount'
+  const whom = imbalance === 'generous' ? 'those with a name' : 'all but you'
+  return `${boundGibDays.toFixed(1)} GiB days with the space that is free now, for ${whom}`
 }
 
 async function stop(context: Context): Promise<undefined> {

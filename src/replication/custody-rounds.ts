@@ -273,7 +273,7 @@ export class CustodyRounds {
       if (!isForUs) throw new ReplicationError('BAD_ANSWER', 'a receipt for another')
       if (!isEmptyBitmap(difference(bitmap, valid)))
         throw new ReplicationError('UNAVAILABLE', 'a receipt without some of the blocks')
-      book.roster.succeeded(entry, order.bytes)
+      book.roster.succeeded(entry, order.bytes, !book.needs.isOperations(log))
       this.#leftAlone.delete(order.keeper + keyOf(order))
     } catch (error) {
       const code = error instanceof ReplicationError ? error.code : 'IO'

@@ -8,9 +8,11 @@
  *
  * @module
  */
+import { ByteReader } from '../crypto/byte-reader.ts'
 import { HOLDER_SECRET_BYTES } from '../crypto/holder-code.ts'
 import { KeyTable } from '../crypto/key-table.ts'
 import type { Random } from '../crypto/random.ts'
+import { encodeShortText, readShortText } from '../crypto/short-text.ts'
 import { blake2b, equalBytes } from '../crypto/sodium.ts'
 import type { Clock } from '../sync/clock.ts'
 import { Members, type Member } from '../sync/members.ts'
@@ -30,6 +32,8 @@ export interface InvitationTerms {
   readonly quotaBytes: number
   /** Until when it can be used, in milliseconds since 1970; 0 for ever. */
   readonly expiresMs: number
+  /** What the owner calls whoever uses it. */
+  readonly name?: string
 }
 
 /** What admission works with; all borrowed. */
@@ -62,9 +66,10 @@ export class KeeperAdmission {
     const { records, random } = this.#parts
     if ([...records.invitations.rows([])].length >= INVITATIONS_MAX) await this.#forgetExpired()
     const secret = random.bytes(HOLDER_SECRET_BYTES)
-    const { quotaBytes, expiresMs } = terms
-    const row = { quotaBytes, expiresMs }
-    await records.commit([records.invitations.put(row, blake2b(secret))])
+    const { quotaBytes, expiresMs, name } = terms
+    const hash = blake2b(secret)
+    const named = name === undefined ? [] : [records.names.put(encodeShortText(name), hash)]
+    await records.commit([records.invitations.put({ quotaBytes, expiresMs }, hash), ...named])
     return secret
   }
 
@@ -133,9 +138,13 @@ export class KeeperAdmission {
     if (member === undefined || !this.isValid(member)) return undefined
     const { records } = this.#parts
     const row = { drive, quotaBytes: terms.quotaBytes }
+    const hash = blake2b(secret)
+    const name = records.names.get(hash)
     await records.commit([
       records.persons.put(row, identity),
-      records.invitations.remove(blake2b(secret)),
+      records.invitations.remove(hash),
+      records.names.remove(hash),
+      ...(name === undefined ? [] : [records.names.put(name, identity)]),
       ...members.statements().map(one => records.statements.put(one, identity, blake2b(one)))
     ])
     return { member, members, row }
@@ -147,6 +156,24 @@ export class KeeperAdmission {
     const row = records.persons.get(identity)
     if (row !== undefined)
       await records.commit([records.persons.put({ ...row, quotaBytes }, identity)])
+  }
+
+  /** What the owner calls a person; empty when they do not. @throws {SyncError} `DAMAGED` */
+  nameOf(identity: Uint8Array): string {
+    const encoded = this.#parts.records.names.get(identity)
+    return encoded === undefined ? '' : readShortText(new ByteReader(encoded))
+  }
+
+  /**
+   * Calls a person something else, or nothing when the name is empty.
+   *
+   * @throws {RangeError} when it is no short text
+   * @throws {SyncError} of the disk
+   */
+  async setName(identity: Uint8Array, name: string): Promise<void> {
+    const { names } = this.#parts.records
+    const change = name === '' ? names.remove(identity) : names.put(encodeShortText(name), identity)
+    await this.#parts.records.commit([change])
   }
 
   /** What the secret grants whoever shows it. */
@@ -176,6 +203,8 @@ export class KeeperAdmission {
     const rows = [...records.invitations.rows([])]
     const expired = rows.filter(({ row }) => row.expiresMs !== 0 && row.expiresMs <= now)
     if (expired.length === 0) throw new RangeError(`${rows.length} invitations are open`)
-    await records.commit(expired.map(({ rest }) => records.invitations.remove(rest)))
+    await records.commit(
+      expired.flatMap(({ rest }) => [records.invitations.remove(rest), records.names.remove(rest)])
+    )
   }
 }

@@ -8,6 +8,7 @@
  * @module
  */
 import { ByteReader } from '../crypto/byte-reader.ts'
+import { SHORT_TEXT_BYTES_MAX } from '../crypto/short-text.ts'
 import { HASH_BYTES, PUBLIC_KEY_BYTES } from '../crypto/sodium.ts'
 import { BITMAP_BYTES, WINDOW_BLOCKS } from '../sync/block-bitmap.ts'
 import { ByteWriter } from '../sync/byte-writer.ts'
@@ -65,6 +66,9 @@ const RELEASE = recordField({
   receivedMs: u64Field,
   isCancelled: flagField
 })
+
+/** By identity, or by hash of the secret of an invitation: a short text, as it is encoded. */
+const NAME = blobField(1 + SHORT_TEXT_BYTES_MAX)
 
 /** By identity: the newest balance that both signed. */
 const BALANCE = recordField({ balance: blobField(1024), accepted: blobField(1024) })
@@ -190,6 +194,8 @@ export class KeeperRecords {
   readonly releases: RecordTable<ReleaseRow>
   /** By identity. */
   readonly balances: RecordTable<BalanceRow>
+  /** What the owner calls persons: by identity, or by hash of the secret of an invitation. */
+  readonly names: RecordTable<Uint8Array>
   readonly #store: KeyValueStore
 
   /** @param store - borrowed; nothing else uses it */
@@ -209,6 +215,7 @@ export class KeeperRecords {
     this.locators = new RecordTable(store, 'l', blobField(LOCATOR_BYTES_MAX))
     this.releases = new RecordTable(store, 'r', RELEASE)
     this.balances = new RecordTable(store, 'b', BALANCE)
+    this.names = new RecordTable(store, 't', NAME)
   }
 
   /** Applies changes, all or none, durably. @throws {SyncError} `NO_SPACE`, `IO`, `CLOSED` */

@@ -210,10 +210,17 @@ export class KeeperRoster {
     entry.pausedMs = this.#nowMs() + pauseMs
   }
 
-  /** A keeper keeps what it was asked to. @param bytes - about how much that was */
-  succeeded(entry: RosterEntry, bytes: number): void {
-    entry.pauses = 0
-    entry.refusal = undefined
+  /**
+   * A keeper keeps what it was asked to. That it takes operations says nothing of whether it takes
+   * content again.
+   *
+   * @param bytes - about how much that was
+   */
+  succeeded(entry: RosterEntry, bytes: number, isContent = true): void {
+    if (isContent || (entry.refusal !== 'FULL' && entry.refusal !== 'IMBALANCE')) {
+      entry.pauses = 0
+      entry.refusal = undefined
+    }
     const { usage } = entry
     if (usage !== undefined) entry.usage = { ...usage, usedBytes: usage.usedBytes + bytes }
   }

@@ -16,7 +16,7 @@ import type { ImbalanceBound } from './keeper-imbalance.ts'
 import { leaseState, type LeaseState } from './keeper-lease.ts'
 import { KeeperScrub } from './keeper-scrub.ts'
 import { KeeperPerson } from './keeper-person.ts'
-import type { KeeperRecords, PersonRow } from './keeper-records.ts'
+import type { BalanceRow, KeeperRecords, PersonRow } from './keeper-records.ts'
 import {
   KeeperSession,
   type Admitted,
@@ -103,6 +103,10 @@ export interface KeptPerson {
   readonly lease: LeaseState
   /** How much was kept for how long, in MiB times seconds. */
   readonly mibSeconds: number
+  /** What the owner calls them; empty when they do not. */
+  readonly name: string
+  /** The newest balance that both signed. */
+  readonly settled: BalanceRow | undefined
 }
 
 /** Another device of a person, who it is being known. */
@@ -179,7 +183,10 @@ export class Keeper {
       const { quotaBytes, usedBytes, mibSeconds } = person.usage
       const silentSec = this.#onlineSec - person.contactSec
       const lease = leaseState(silentSec)
-      return { identity: person.identity, quotaBytes, usedBytes, silentSec, lease, mibSeconds }
+      const { identity, balances } = person
+      const name = this.#admission.nameOf(identity)
+      const { settled } = balances
+      return { identity, quotaBytes, usedBytes, silentSec, lease, mibSeconds, name, settled }
     })
   }
 
@@ -193,6 +200,11 @@ export class Keeper {
     await this.#admission.setQuota(identity, quotaBytes)
     const person = await this.#persons.get(idOf(identity))
     if (person !== undefined) person.space.quotaBytes = quotaBytes
+  }
+
+  /** Calls a person that is kept for something; see {@link KeeperAdmission.setName}. */
+  setName(identity: Uint8Array, name: string): Promise<void> {
+    return this.#admission.setName(identity, name)
   }
 
   /**

@@ -12,6 +12,7 @@ import {
   parseHolderRemoveRequest,
   parseInviteRequest,
   parseMountRequest,
+  parseOwnHolderRequest,
   parseRedundancyRequest,
   parseResolveRequest,
   parseSettingRequest,
@@ -20,11 +21,14 @@ import {
   parseUnmountRequest,
   parseVersionsRequest
 } from '../../bin/api-request.ts'
+import { REQUEST_BYTES_MAX } from '../../bin/api.ts'
 import { ANSWER_BYTES_MAX, SILENCE_MS_MAX } from '../../bin/socket-request.ts'
 import {
   AT_RISK_LISTED_MAX,
+  BALANCE_LENGTH_MAX,
   HOLDER_CODE_LENGTH_MAX,
   HOLDER_KEY_DIGITS_MIN,
+  OWN_HOLDER_PERSONS_MAX,
   RELEASE_DAYS,
   REMOVE_TELL_MS,
   type HolderRemoveLine
@@ -90,6 +94,33 @@ t.test('a removal is taken back, and what is too much is released, over the sock
   t.strictSame(journal.slice(-2), ['trim', 'take back what is too much'])
   drive.failure = new GroveError('NOT_FOUND', 'no such holder')
   await t.rejects(client.keepHolder({ holder: 'bert' }), { code: 'NOT_FOUND' })
+})
+
+t.test('an own holder is heard, and told what others keep', async t => {
+  const { client, journal } = await fakeDaemon(t)
+  const person = { name: 'Anna', identity: 'b'.repeat(64), balance: 'YQ==', accepted: 'YQ==' }
+  const request = { holder: 'a'.repeat(64), persons: [person] }
+  t.strictSame(await client.ownHolder(request), {
+    identity: 'd'.repeat(64),
+    returned: [{ person: 'Anna', mibSeconds: 5 }]
+  })
+  t.equal(journal.at(-1), 'own holder aaaaaaaa for Anna')
+  const [balance, many] = ['a'.repeat(BALANCE_LENGTH_MAX), OWN_HOLDER_PERSONS_MAX]
+  const most = { ...person, name: 'ä'.repeat(31), balance, accepted: balance }
+  const all = { ...request, persons: Array.from({ length: many }, () => most) }
+  t.ok(JSON.stringify(all).length < REQUEST_BYTES_MAX, 'as many as there may be fit a request')
+  t.strictSame(parseOwnHolderRequest(JSON.stringify(all)), all)
+  for (const wrong of [
+    {},
+    { ...request, holder: 'A'.repeat(64) },
+    { ...request, persons: {} },
+    { ...request, persons: [null] },
+    { ...request, persons: [{ ...person, name: '' }] },
+    { ...request, persons: [{ ...person, identity: 'b' }] },
+    { ...request, persons: [{ ...person, balance: `${balance}a` }] },
+    { ...request, persons: [...all.persons, person] }
+  ])
+    t.throws(() => parseOwnHolderRequest(JSON.stringify(wrong)), { code: 'USAGE' })
 })
 
 t.test('what a release waits for is said as it is', t => {
@@ -217,6 +248,13 @@ const PARSERS: readonly (readonly [(body: string) => object, object])[] = [
   [parseHolderRemoveRequest, { holder: 'anna', force: false }],
   [parseHolderKeepRequest, { holder: 'anna' }],
   [parseTrimRequest, { cancel: true }],
+  [
+    parseOwnHolderRequest,
+    {
+      holder: 'a'.repeat(64),
+      persons: [{ name: 'Anna', identity: 'b'.repeat(64), balance: 'YQ==', accepted: 'YQ==' }]
+    }
+  ],
   [parseRedundancyRequest, { path: '/a/b', level: '3/2' }],
   [parseExplainRequest, { path: '/a/b' }]
 ]

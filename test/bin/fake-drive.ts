@@ -14,6 +14,8 @@ import type {
   HolderRemoveLine,
   HolderRemoveRequest,
   HolderStatus,
+  OwnDriveAnswer,
+  OwnHolderRequest,
   RedundancyAnswer,
   SurvivalStatus,
   TrimAnswer,
@@ -215,6 +217,11 @@ export class FakeDrive implements ServedDrive {
   async trimHolders({ cancel }: TrimRequest): Promise<TrimAnswer> {
     await this.#say(cancel ? 'take back what is too much' : 'trim')
     return this.trimmed
+  }
+
+  async ownHolder({ holder, persons }: OwnHolderRequest): Promise<OwnDriveAnswer> {
+    await this.#say(`own holder ${holder.slice(0, 8)} for ${persons.map(one => one.name).join()}`)
+    return { identity: 'd'.repeat(64), returned: [{ person: 'Anna', mibSeconds: 5 }] }
   }
 
   async redundancy(path: DrivePath, level?: string): Promise<RedundancyAnswer> {

@@ -4,8 +4,10 @@ import { join } from 'node:path'
 import t from 'tap'
 import {
   LABELS_MAX,
+  IMBALANCE_GIB_DAYS_MAX,
   SPACE_BYTES_MIN,
   changeHolderSettings,
+  parseImbalance,
   parseLabel,
   readHolderSettings
 } from '../../bin/holder-settings.ts'
@@ -35,6 +37,9 @@ t.test('what makes no sense is refused and changes nothing', async t => {
     { name: '' },
     { name: 'two\nlines' },
     { site: 'x'.repeat(64) },
+    { imbalance: -1 },
+    { imbalance: IMBALANCE_GIB_DAYS_MAX + 1 },
+    { drive: 'relative' },
     { labels: { key: '\u202e' } },
     { labels: Object.fromEntries(many) as Record<string, string> }
   ])
@@ -49,6 +54,18 @@ t.test('a file that makes no sense is damaged', async t => {
     await t.rejects(readHolderSettings(path), { code: 'DAMAGED' }, content)
   }
   await t.rejects(readHolderSettings(join(path, 'below')), { code: 'DAMAGED' })
+})
+
+t.test('a bound is a number or a word; one that was never set is generous', async t => {
+  const path = join(await temporaryFolder(t), 'holder.json')
+  await writeFile(path, '{"spaceBytes":5000000,"name":"nas","site":"","labels":{}}')
+  t.match(await readHolderSettings(path), { imbalance: 'generous', drive: '' })
+  const change = { imbalance: 12.5, drive: '/disk/drive' }
+  t.match(await changeHolderSettings(path, change), change)
+  t.match(await readHolderSettings(path), change)
+  t.same(['0', '12.5', 'none', 'generous'].map(parseImbalance), [0, 12.5, 'none', 'generous'])
+  for (const text of ['', '-1', '1e9', 'much', String(IMBALANCE_GIB_DAYS_MAX * 2)])
+    t.throws(() => parseImbalance(text), { code: 'USAGE' }, text)
 })
 
 t.test('labels are typed as KEY=VALUE', async t => {

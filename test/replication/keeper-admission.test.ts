@@ -52,6 +52,26 @@ t.test('a secret admits one person, who may show it again', async t => {
   t.equal(again.members(ann.identity).all().length, 1)
 })
 
+t.test(
+  'who was named when they were invited is called so, and may be called otherwise',
+  async t => {
+    const store = new MemoryKeyValueStore()
+    const { admission } = open(store)
+    const ann = await caller(0, await admission.invite({ ...terms, name: 'Änne' }))
+    const bob = await caller(1, await admission.invite(terms))
+    t.equal(admission.nameOf(ann.identity), '')
+    for (const one of [ann, bob]) await admission.admit(one)
+    t.same([admission.nameOf(ann.identity), admission.nameOf(bob.identity)], ['Änne', ''])
+    await admission.setName(bob.identity, 'Bob')
+    await admission.setName(ann.identity, '')
+    const again = open(store.copy()).admission
+    t.same([again.nameOf(ann.identity), again.nameOf(bob.identity)], ['', 'Bob'])
+    await t.rejects(admission.setName(bob.identity, 'a\nb'), RangeError)
+    await t.rejects(admission.invite({ ...terms, name: 'x'.repeat(64) }), RangeError)
+    await t.resolves(admission.invite(terms))
+  }
+)
+
 t.test('without a secret, with a wrong or an expired one nobody is admitted', async t => {
   const { admission, clock } = open()
   const secret = await admission.invite({ ...terms, expiresMs: VIRTUAL_START_SEC * 1000 + 5000 })

@@ -95,6 +95,13 @@ t.test('pauses grow for the same refusal and end with success or a new connectio
   roster.succeeded(entry, 4)
   t.equal(entry.usage.usedBytes, 7)
   t.equal(entry.refusal, undefined)
+  for (const code of ['FULL', 'IMBALANCE'] as const) {
+    roster.pause(entry, new ReplicationError(code, 'no'))
+    roster.succeeded(entry, 1, false)
+    t.equal(entry.refusal, code, 'operations are taken all the same')
+    roster.succeeded(entry, 1)
+    t.equal(entry.refusal, undefined)
+  }
   roster.pause(entry, new Error('anything'))
   t.equal((roster.nextPauseEndMs() ?? 0) - clock.nowMs, PAUSE_MS.NO_ANSWER)
   roster.connected(link(A))

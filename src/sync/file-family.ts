@@ -414,12 +414,10 @@ class Family {
     if (!place) return []
     const { id } = link.made
     const isBeside = link.places.length === 0
-    return [
-      {
-        ...{ id, parent: place.parent, name: place.name, by: isBeside ? id : place.by },
-        ...{ isDerived: link.isDerived, isBeside, isNamed: this.#isNamed(link) }
-      }
-    ]
+    const { parent, name, by } = place
+    const { isDerived } = link
+    const isNamed = this.#isNamed(link)
+    return [{ id, parent, name, by: isBeside ? id : by, isDerived, isBeside, isNamed }]
   }
 
   #fileOf(line: Line, root: CreateOperation, links: readonly DerivedLink[]): DerivedFile {
@@ -427,11 +425,16 @@ class Family {
     const { operation } = tip.event
     const { kind, rdev, target } = root
     return {
-      ...{ first: first.event.id, tip: tip.event.id, kind, rdev, target, links },
+      ...this.#attributesOf(line, root),
+      first: first.event.id,
+      tip: tip.event.id,
+      kind,
+      rdev,
+      target,
+      links,
       versions: versions.map(eventOf),
       lineage: () => lineageOf(tip).map(eventOf),
-      size: operation.type === 'create' ? target.length : operation.size,
-      ...this.#attributesOf(line, root)
+      size: operation.type === 'create' ? target.length : operation.size
     }
   }
 

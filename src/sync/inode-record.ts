@@ -153,19 +153,20 @@ function writeMerged(out: ByteWriter, { family, directory }: InodeRecord, logs: 
   if (directory) writeDirectoryState(out, directory, logs)
 }
 
-function readMerged(
+/** @returns the record with what the merge keeps of it */
+function withMerged(
+  record: Omit<InodeRecord, 'family' | 'directory'>,
   reader: ByteReader,
   logs: LogNumbers
-): Pick<InodeRecord, 'family' | 'directory'> {
+): InodeRecord {
   const which = reader.u8()
   const number = (which & HAS_FAMILY) === 0 ? undefined : reader.varint()
   const last = (which & HAS_LAST) === 0 ? undefined : readId(reader, logs)
   const count = number === undefined || last ? 0 : reader.count(3)
   const frontier = Array.from({ length: count }, () => readId(reader, logs))
-  return {
-    ...(number !== undefined && { family: { number, last, frontier } }),
-    ...((which & IS_DIRECTORY) !== 0 && { directory: readDirectoryState(reader, logs) })
-  }
+  const member = number === undefined ? record : { ...record, family: { number, last, frontier } }
+  if ((which & IS_DIRECTORY) === 0) return member
+  return { ...member, directory: readDirectoryState(reader, logs) }
 }
 
 /** @returns the row of bytes. @throws {SyncError} `MALFORMED`, `DAMAGED` */
@@ -188,12 +189,30 @@ export function decodeInode(bytes: Uint8Array, logs: LogNumbers): InodeRecord {
   const links = Array.from({ length: reader.count(5) }, () => readLink(reader, logs))
   const [children, subdirectories, xattrs] = varints(reader, 3) as [number, number, number]
   const target = reader.bytes(reader.varint()).slice()
-  const merged = readMerged(reader, logs)
-  reader.end()
-  return {
-    ...{ ino, id, kind, mode, uid, gid, rdev, size, allocated, atime, mtime, ctime },
-    ...{ version, links, children, subdirectories, xattrs, target, ...merged }
+  // One literal: parts that are spread into one another cost more than all that is read here.
+  const record = {
+    ino,
+    id,
+    kind,
+    mode,
+    uid,
+    gid,
+    rdev,
+    size,
+    allocated,
+    atime,
+    mtime,
+    ctime,
+    version,
+    links,
+    children,
+    subdirectories,
+    xattrs,
+    target
   }
+  const merged = withMerged(record, reader, logs)
+  reader.end()
+  return merged
 }
 
 function readLink(reader: ByteReader, logs: LogNumbers): LinkRecord {

@@ -95,7 +95,8 @@ export class OperationHistory {
   /** A family's operations, newest first. @param last - the one that was added last */
   *eventsOf(family: number, last: OperationId): Iterable<FamilyEvent> {
     for (let id: OperationId | undefined = last; id;) {
-      const row = this.find(id)
+      // A chain is gone through once in a while, and is long: it would drive out what is needed.
+      const row: HistoryRow | undefined = this.#rows.peek(id.index, this.#subOf(id))
       const step = row?.steps.find(each => each.family === family)
       if (!row || !step) throw new SyncError('DAMAGED', 'a file has lost a part of its history')
       yield { id, operation: this.#operationOf(id, row) }
@@ -108,7 +109,12 @@ export class OperationHistory {
   }
 
   #put(id: OperationId, row: HistoryRow): void {
-    this.#rows.put(id.index, operationSub(this.#logs.numberOf(id.log), id.number), row)
+    this.#rows.put(id.index, this.#subOf(id), row)
+  }
+
+  /** The sub key of an operation of a log that is known. */
+  #subOf({ log, number }: OperationId): string {
+    return operationSub(this.#logs.numberOf(log), number)
   }
 }
 

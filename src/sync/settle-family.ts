@@ -10,11 +10,12 @@
 import { advanceContent } from './file-changes.ts'
 import {
   deriveFamily,
+  type Causality,
   type DerivedFile,
   type DerivedLink,
   type FamilyEvent
 } from './file-family.ts'
-import { advanced, type Family } from './file-families.ts'
+import type { Family } from './file-families.ts'
 import type { FamilyMember, InodeRecord } from './inode-record.ts'
 import { sameId } from './operation-id.ts'
 import type { InodeId, Name, OperationId } from './operation.ts'
@@ -83,10 +84,17 @@ function addInode(index: TreeRows, given: number | undefined, file: DerivedFile)
   const ino = given ?? index.nextIno()
   const { kind, rdev, target, mode, uid, gid, atime, mtime, ctime, first } = file
   const [root] = file.lineage()
+  const attributes = { ino, id: first, kind, rdev, mode, uid, gid, atime, mtime, ctime }
   index.inodes.put(ino, '', {
-    ...{ ino, kind, rdev, target: target.slice(), mode, uid, gid, atime, mtime, ctime },
-    ...{ id: first, version: root?.id ?? first, links: [], size: 0, allocated: 0 },
-    ...{ xattrs: 0, children: 0, subdirectories: 0 }
+    ...attributes,
+    version: root?.id ?? first,
+    target: target.slice(),
+    links: [],
+    size: 0,
+    allocated: 0,
+    xattrs: 0,
+    children: 0,
+    subdirectories: 0
   })
   return ino
 }
@@ -99,16 +107,24 @@ function frontiersOf(
 ): ReadonlyMap<DerivedFile, readonly OperationId[]> {
   const holders = new Map<string, DerivedFile>()
   for (const file of files) for (const { id } of file.versions) holders.set(keyOf(id), file)
-  const frontiers = new Map<DerivedFile, readonly OperationId[]>(files.map(file => [file, []]))
+  const touching = new Map<DerivedFile, OperationId[]>(files.map(file => [file, []]))
   for (const { id, operation } of events) {
     // Only what names a version is about one file for sure.
     const base = 'base' in operation ? operation.base : undefined
     const holder = base && (holders.get(keyOf(id)) ?? holders.get(keyOf(base)))
-    for (const file of holder ? [holder] : files) {
-      frontiers.set(file, advanced(frontiers.get(file) ?? [], id, index.causality))
-    }
+    if (holder) touching.get(holder)?.push(id)
+    else for (const ids of touching.values()) ids.push(id)
   }
-  return frontiers
+  return new Map([...touching].map(([file, ids]) => [file, newestOf(ids, index.causality)]))
+}
+
+/** Of operations, causes before effects, those that none of the others saw. */
+function newestOf(ids: readonly OperationId[], causality: Causality): readonly OperationId[] {
+  const newest: OperationId[] = []
+  for (const id of ids.toReversed()) {
+    if (!newest.some(later => causality.saw(later, id))) newest.unshift(id)
+  }
+  return newest
 }
 
 function setFile(
@@ -124,11 +140,9 @@ function setFile(
   const at = lineage.findIndex(({ id }) => sameId(id, before.version))
   for (const event of lineage.slice(at + 1)) advanceContent(index, ino, event)
   const { mode, uid, gid, atime, mtime, ctime, first, tip } = file
-  const member = { ...family, last: undefined }
-  const attributes = { mode, uid, gid, atime, mtime, ctime }
-  index.inodes.put(ino, '', {
-    ...{ ...index.record(ino), ...attributes, id: first, version: tip, family: member }
-  })
+  const member = { number: family.number, last: undefined, frontier: family.frontier }
+  const renewed = { ...index.record(ino), id: first, version: tip, family: member }
+  index.inodes.put(ino, '', { ...renewed, mode, uid, gid, atime, mtime, ctime })
   index.orphans.delete(ino)
   setXattrs(index, ino, file.xattrs)
   const { links } = index.record(ino)
@@ -174,6 +188,7 @@ function isSameLink(
 }
 
 function setXattrs(index: TreeRows, ino: number, xattrs: ReadonlyMap<Name, Uint8Array>): void {
+  if (xattrs.size === 0 && index.record(ino).xattrs === 0) return
   for (const name of index.xattrs.entries(ino).keys() as Iterable<Name>) {
     if (!xattrs.has(name)) index.xattrs.delete(ino, name)
   }

@@ -86,7 +86,16 @@ export class Table<V> {
     if (changed !== undefined) return changed ?? undefined
     const cached = this.#cache.get(group, sub)
     if (cached !== undefined) return cached
-    return this.#load(group, sub)
+    const value = this.#load(group, sub)
+    if (value !== undefined) this.#cache.set(group, sub, value)
+    return value
+  }
+
+  /** As {@link Table.get}, for a row that is not asked for again soon: it is not put in the cache. */
+  peek(group: number, sub = ''): V | undefined {
+    const changed = this.#changed(group, sub)
+    if (changed !== undefined) return changed ?? undefined
+    return this.#cache.get(group, sub) ?? this.#load(group, sub)
   }
 
   /** Sets a row. */
@@ -191,10 +200,7 @@ export class Table<V> {
   #load(group: number, sub: string): V | undefined {
     const key = this.#key(group, sub)
     const sealed = this.#set.store.get(key)
-    if (sealed === undefined) return undefined
-    const value = this.#read(key, sealed)
-    this.#cache.set(group, sub, value)
-    return value
+    return sealed === undefined ? undefined : this.#read(key, sealed)
   }
 
   /** Rows that are only in memory yet, in no particular order. */

@@ -99,6 +99,7 @@ function checkAll(tables: Tables, model: Rows, random: SeededRandom): void {
     for (const sub of SUBS) {
       const value = model.get(keyOf(group, sub))
       if (value !== undefined) expected.set(sub, value)
+      assert.equal(plain.peek(group, sub), value)
       assert.equal(plain.get(group, sub), value)
       assert.equal(hashed.get(group, sub)?.value, value)
     }
@@ -307,6 +308,21 @@ async function checkCache(t: Test, count: number): Promise<void> {
   for (let group = 2; group < count; group++) if (plain.get(group) !== group) wrong++
   t.equal(wrong, 0)
 }
+
+t.test('a row that was only peeked at is read again', async t => {
+  const store = new MemoryKeyValueStore()
+  const { set, plain } = tablesOver(store)
+  plain.put(1, 'a', 1)
+  set.freeze()
+  await set.write()
+  const again = tablesOver(store).plain
+  const [row] = store.range({ from: Uint8Array.of(0), to: Uint8Array.of(255) })
+  if (!row) throw new Error('a row was written')
+  t.equal(again.peek(1, 'a'), 1)
+  await store.commit([[row[0], undefined]])
+  t.equal(again.peek(1, 'a'), undefined, 'the cache has not kept it')
+  t.equal(again.peek(2, 'a'), undefined)
+})
 
 t.test('a row that was damaged or moved does not open', async t => {
   const store = new MemoryKeyValueStore()

@@ -5,6 +5,7 @@
  * @module
  */
 import type { KeyFileContent } from '../src/crypto/key-file.ts'
+import { equalBytes } from '../src/crypto/sodium.ts'
 import {
   CUSTODY_SETTINGS_DEFAULT,
   type CustodySettings
@@ -258,6 +259,7 @@ export class DriveCustody {
         name: this.#parts.peers.members.bySigning(id)?.name ?? 'this device',
         machineTag: Buffer.from(machine).toString('hex')
       },
+      mayRelease: signer => this.#mayRelease(signer),
       store: stores.ledger,
       own: this.#blocks,
       signer: new DeviceSigner({
@@ -392,6 +394,13 @@ export class DriveCustody {
       addedMs: 0
     }))
     return [...kept, ...others, ...removed]
+  }
+
+  #mayRelease(signer: Uint8Array): boolean {
+    const { peers, keys } = this.#parts
+    if (equalBytes(signer, keys.identity)) return true
+    const member = peers.members.bySigning(memberId(signer))
+    return member?.isSuspended === false && member.rights.includes('release')
   }
 
   /** Those that may have something to forget. */

@@ -15,7 +15,12 @@
  * @module
  */
 import { setMaxListeners } from 'node:events'
-import { RELEASE_DELAY_MS, RELEASE_WINDOWS_MAX, releaseHash } from '../crypto/release.ts'
+import {
+  RELEASE_DELAY_MS,
+  RELEASE_WINDOWS_MAX,
+  openRelease,
+  releaseHash
+} from '../crypto/release.ts'
 import {
   countBits,
   difference,
@@ -59,7 +64,15 @@ export const DROPS_PER_ROUND_MAX = 64
 /** What a releaser works with; all borrowed. */
 export interface CopyReleaserParts extends Pick<
   CustodianParts,
-  'clock' | 'own' | 'device' | 'onlineDevices' | 'signer' | 'settings' | 'contentLength' | 'report'
+  | 'clock'
+  | 'own'
+  | 'device'
+  | 'onlineDevices'
+  | 'mayRelease'
+  | 'signer'
+  | 'settings'
+  | 'contentLength'
+  | 'report'
 > {
   /** What is known. */
   readonly book: CustodyBook
@@ -140,6 +153,7 @@ export class CopyReleaser {
    */
   async trim(): Promise<readonly ReleasedCopies[]> {
     this.#checkMayRelease()
+    await this.#learnAll()
     const { book, releases } = this.#parts
     const orders = new Map<string, ReleaseOrder>()
     for (const place of book.needs.contentWindows())
@@ -178,6 +192,7 @@ export class CopyReleaser {
    * @returns what became of it, by keeper
    */
   async cancel(): Promise<readonly ReleasedCopies[]> {
+    await this.#learnAll()
     const { book, releases } = this.#parts
     const done: ReleasedCopies[] = []
     for (const release of releases.all()) {
@@ -187,6 +202,28 @@ export class CopyReleaser {
       done.push(await this.#tell(release.keeper, amount, link => this.#cancel(link, release)))
     }
     return joined(done)
+  }
+
+  /**
+   * Asks a keeper what waits there: what other devices ordered is looked after like what this one
+   * did, and what was cancelled or carried out meanwhile is forgotten.
+   *
+   * @throws {ReplicationError} of the link
+   */
+  async learn(link: HolderLink): Promise<void> {
+    const { releases, clock, mayRelease } = this.#parts
+    const before = releases.of(link.id)
+    const held = new Set<string>()
+    for (const { statement, receivedMs } of await link.releases({ signal: this.#abort.signal })) {
+      const { hash: bytes, signer } = openRelease(statement)
+      const hash = memberId(bytes)
+      held.add(hash)
+      if (!mayRelease(signer) || releases.has(link.id, hash)) continue
+      // A keeper's clock may be wrong, but nothing came there later than now.
+      const sentMs = Math.min(receivedMs, nowMs(clock))
+      releases.add({ keeper: link.id, hash, sentMs, statement })
+    }
+    for (const release of before) if (!held.has(release.hash)) this.#forget(release)
   }
 
   /** Whether a keeper is to be told something at once, as far as can be seen without asking. */
@@ -229,6 +266,7 @@ export class CopyReleaser {
       const link = this.#linkTo(entry)
       if (link === undefined || this.#abort.signal.aborted) continue
       try {
+        await this.learn(link)
         await this.#forgetDone(entry, link)
         await this.#releaseByItself(entry.info, link)
         for (const release of this.#parts.releases.of(id))
@@ -301,6 +339,15 @@ export class CopyReleaser {
     const known = rangeBitmap({ window, from: 0, to: contentLength(log) })
     const used = union(neededAt(book, { log, window }), own.stored(log, window))
     return difference(intersection(bitmap, known), used)
+  }
+
+  /** Whoever does not say what waits there is asked in the next round. */
+  async #learnAll(): Promise<void> {
+    const entries = [...this.#parts.book.roster.all()]
+    const links = entries.flatMap(({ link, info }) =>
+      link && info.kind === 'holder' ? [link] : []
+    )
+    await Promise.allSettled(links.map(link => this.learn(link)))
   }
 
   #checkMayRelease(): void {

@@ -160,6 +160,8 @@ export interface CustodianParts {
   readonly identity: Uint8Array
   /** This device. */
   readonly device: OwnDevice
+  /** Whether a key is the person's or that of a device that belongs to them and may release. */
+  readonly mayRelease: (signer: Uint8Array) => boolean
   /** Where it remembers; flushed, but not closed. */
   readonly store: CustodyStore
   /** What is here. */

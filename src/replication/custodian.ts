@@ -62,6 +62,8 @@ export class Custodian {
   readonly #states = new Map<KeeperId, KeeperState>()
   /** All that are connected, also those that are no keepers yet. */
   readonly #links = new Map<KeeperId, HolderLink>()
+  /** Those that were asked what waits there. */
+  readonly #asked = new WeakSet<HolderLink>()
   #stateTimer: Timer | undefined
   #rememberTimer: Timer | undefined
   #flushTimer: Timer | undefined
@@ -325,7 +327,22 @@ export class Custodian {
     })
   }
 
-  #madeReady({ info }: RosterEntry): void {
+  /** What other devices ordered is known as soon as it can be. */
+  #learnReleases({ info, link }: RosterEntry): void {
+    if (link === undefined || info.kind !== 'holder' || this.#asked.has(link)) return
+    this.#asked.add(link)
+    this.#releaser.learn(link).then(
+      () => this.#flushSoon(),
+      (error: unknown) => {
+        if (this.#links.get(info.id) === link)
+          this.#parts.report(`${info.name} does not say what it may forget`, error)
+      }
+    )
+  }
+
+  #madeReady(entry: RosterEntry): void {
+    const { info } = entry
+    this.#learnReleases(entry)
     this.#tellWhatMayGo(info)
     // Operations are wanted by whoever is there, so without anybody they did not even wait.
     for (const place of this.#book.needs.operationWindows()) this.#rounds.touch(place)

@@ -102,6 +102,8 @@ const REQUESTS = {
     blocks: listField(blocksField, DURABLE_PARTS_MAX)
   }),
   release: recordField({ statement: blobField(LONG_STATEMENT_BYTES_MAX) }),
+  /** The first that waits after the one of this hash; zeros for the first of all. */
+  releases: recordField({ after: bytesField(HASH_BYTES) }),
   mark: recordField({ blocks: blocksField }),
   unmark: recordField({ attempt }),
   lock: recordField({ blocks: blocksField, dropper: identity, attempt }),
@@ -143,6 +145,10 @@ const ANSWERS = {
   fetch: recordField({ block: optionalField(block) }),
   durable: nothing,
   release: nothing,
+  /** Absent when there are no more. */
+  releases: optionalField(
+    recordField({ statement: blobField(LONG_STATEMENT_BYTES_MAX), receivedMs: u64Field })
+  ),
   mark: recordField({ attempt }),
   unmark: nothing,
   lock: recordField({ statement }),

@@ -90,6 +90,14 @@ export interface GrantedLock {
   readonly statement: Uint8Array
 }
 
+/** A release that waits at a keeper. */
+export interface HeldRelease {
+  /** As it was signed; the signature was verified, but not who signed. */
+  readonly statement: Uint8Array
+  /** When it came there, by the keeper's clock, in milliseconds since 1970. */
+  readonly receivedMs: number
+}
+
 /** A connected keeper. */
 export interface HolderLink {
   /** Who it is. */
@@ -120,6 +128,8 @@ export interface HolderLink {
   durable(part: DurablePart, options?: LinkOptions): Promise<void>
   /** Hands over a release or its cancellation; it takes effect as `src/crypto/release.ts` says. */
   release(statement: Uint8Array, options?: LinkOptions): Promise<void>
+  /** What it was handed and has neither carried out nor seen cancelled, by whichever device. */
+  releases(options?: LinkOptions): Promise<readonly HeldRelease[]>
   /**
    * Asks it to mark blocks as about to be dropped: from then on it grants no locks on them.
    *

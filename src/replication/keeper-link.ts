@@ -25,7 +25,14 @@ import { openKeepLock } from '../crypto/keep-lock.ts'
 import { openKeeperStatement, type KeeperStatement } from '../crypto/keeper-statement.ts'
 import type { Random } from '../crypto/random.ts'
 import { openReceipt, type Receipt } from '../crypto/receipt.ts'
-import { blake2b, equalBytes, PUBLIC_KEY_BYTES, type KeyPair } from '../crypto/sodium.ts'
+import { openRelease } from '../crypto/release.ts'
+import {
+  HASH_BYTES,
+  blake2b,
+  equalBytes,
+  PUBLIC_KEY_BYTES,
+  type KeyPair
+} from '../crypto/sodium.ts'
 import {
   countBits,
   difference,
@@ -55,6 +62,7 @@ import type {
   AuditRequest,
   DurablePart,
   GrantedLock,
+  HeldRelease,
   HolderLink,
   KeeperId,
   KeeperUsage,
@@ -74,6 +82,9 @@ export const HOLD_BLOCK_MS_MAX = 2_000
 
 /** How many receipts are taken of a keeper; one that says it has more lies. */
 export const RECEIPTS_MAX = 1_048_576
+
+/** How many releases are taken of a keeper. */
+export const RELEASES_TAKEN_MAX = 256
 
 /** How many summaries are taken of a keeper. */
 export const SUMMARIES_TAKEN_MAX = 256
@@ -283,6 +294,22 @@ export class KeeperLink implements HolderLink {
 
   async release(statement: Uint8Array, options: LinkOptions = {}): Promise<void> {
     await this.#ask(options, 'release', { statement })
+  }
+
+  async releases(options: LinkOptions = {}): Promise<readonly HeldRelease[]> {
+    const { keeper, drive } = this.#parts
+    const all: HeldRelease[] = []
+    for (let after: Uint8Array = new Uint8Array(HASH_BYTES); ;) {
+      const next = await this.#ask(options, 'releases', { after })
+      if (next === undefined) return all
+      const release = verified(() => openRelease(next.statement))
+      const isOurs = equalBytes(release.keeper, keeper) && equalBytes(release.drive, drive)
+      if (!isOurs) throw badAnswer("a release of somebody else's")
+      if (Buffer.compare(release.hash, after) <= 0 || all.length >= RELEASES_TAKEN_MAX)
+        throw badAnswer('no end of releases')
+      all.push(next)
+      after = release.hash
+    }
   }
 
   async mark(blocks: BlockSet, options: LinkOptions = {}): Promise<Uint8Array> {

@@ -68,6 +68,7 @@ const HANDLERS: Handlers = {
     await person.drops.dropGarbage()
     return DONE
   },
+  releases: ({ person }, { after }) => person.releases.next(after),
   mark: async ({ person }, { blocks }) => ({ attempt: await person.drops.mark(blocks) }),
   unmark: ({ person }, { attempt }) => {
     person.drops.unmark(attempt)

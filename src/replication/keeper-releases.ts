@@ -81,6 +81,21 @@ export class KeeperReleases {
     await (isCancel ? this.#cancel(bytes) : this.#release(bytes))
   }
 
+  /**
+   * The first release that waits after another, in the order of their hashes: every device may see
+   * what any of them ordered, and cancel it.
+   *
+   * @param after - a hash; zeros for the first
+   */
+  next(
+    after: Uint8Array
+  ): { readonly statement: Uint8Array; readonly receivedMs: number } | undefined {
+    const { records, identity } = this.#parts
+    for (const { row } of records.releases.rows([identity], after))
+      if (row.statement.length > 0) return { statement: row.statement, receivedMs: row.receivedMs }
+    return undefined
+  }
+
   /** The blocks of garbage whose release has taken effect; say {@link KeeperReleases.done} when they are gone. */
   *dueGarbage(): Iterable<{ readonly key: Uint8Array; readonly blocks: readonly BlockSet[] }> {
     for (const { key, release } of this.#effective())

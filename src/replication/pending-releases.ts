@@ -45,6 +45,11 @@ export class PendingReleases {
     return [...(this.#byKeeper.get(keeper) ?? [])]
   }
 
+  /** Whether one is known. */
+  has(keeper: KeeperId, hash: string): boolean {
+    return this.of(keeper).some(release => release.hash === hash)
+  }
+
   /** All. */
   all(): readonly PendingRelease[] {
     return [...this.#byKeeper.keys()].flatMap(keeper => this.of(keeper))

@@ -1,7 +1,8 @@
 /** What keepers are given leave to forget: garbage by itself, excess by order, and never too much. */
 import assert from 'node:assert/strict'
 import t from 'tap'
-import { RELEASE_DELAY_MS } from '../../src/crypto/release.ts'
+import { RELEASE_DELAY_MS, signRelease } from '../../src/crypto/release.ts'
+import { signingKeyPair } from '../../src/crypto/sodium.ts'
 import { RELEASE_ROUND_MS, type ReleasedCopies } from '../../src/replication/copy-releaser.ts'
 import { CUSTODY_SETTINGS_DEFAULT } from '../../src/replication/custodian-parts.ts'
 import { rangeBitmap } from '../../src/sync/block-bitmap.ts'
@@ -209,6 +210,40 @@ t.test('what trim() released is taken back', async t => {
   t.same(device.custodian.waitingReleases(), [])
   await world.run(RELEASE_DELAY_MS + 3 * RELEASE_ROUND_MS)
   t.equal(world.honestCopies(0), 4)
+})
+
+t.test('every device knows what any of them released, and can take it back', async t => {
+  const { world, device } = await scene(level(5, 2))
+  const other = world.addDevice({ settings, counts: false })
+  other.connect()
+  await world.run(SECOND)
+  wishForLess(world)
+  await device.custodian.trim()
+  t.same(other.custodian.waitingReleases(), [])
+  other.disconnect(...world.keepers.values())
+  other.connect()
+  await world.run(10 * SECOND)
+  t.equal(other.custodian.waitingReleases().length, 2, 'it is told when it connects')
+  t.equal(toldOf(await other.custodian.cancelTrim()), 200)
+  await world.run(RELEASE_ROUND_MS + SECOND)
+  t.same(device.custodian.waitingReleases(), [], 'and the first one learns that')
+  await world.run(RELEASE_DELAY_MS + RELEASE_ROUND_MS)
+  t.equal(world.honestCopies(0), 4)
+})
+
+t.test('what no device of the person signed is not listened to', async t => {
+  const { world, device } = await scene(level(5, 2))
+  wishForLess(world)
+  const [keeper] = world.keepers.values()
+  assert(keeper)
+  const stranger = signingKeyPair(new Uint8Array(32).fill(9))
+  const [set] = world.needs
+  assert(set)
+  const windows = [{ ...set, log: Buffer.from(set.log, 'hex') }]
+  const forged = { drive: world.drive, keeper: Buffer.from(keeper.id, 'hex'), windows }
+  keeper.addRelease(signRelease({ ...forged, kind: 'excess', floor: 1, issuedMs: 0 }, stranger))
+  await world.run(2 * RELEASE_ROUND_MS)
+  t.same(device.custodian.waitingReleases(), [])
 })
 
 /** One that has the blocks. */

@@ -18,7 +18,7 @@ import {
 import { emptyBitmap, isEmptyBitmap, rangeBitmap } from '../../src/sync/block-bitmap.ts'
 import { Members } from '../../src/sync/members.ts'
 import { logOf } from '../suites/holder-link-suite.ts'
-import { filled } from '../support/bytes.ts'
+import { filled, toHex } from '../support/bytes.ts'
 import { MemoryKeyValueStore } from '../support/memory-key-value-store.ts'
 import { ReplicatedDrive } from '../support/replicated-drive.ts'
 import { VIRTUAL_START_SEC, VirtualClock } from '../support/virtual-clock.ts'
@@ -115,6 +115,27 @@ t.test('who may not release or cancel is refused', async t => {
   t.equal(due(), 0, 'who was suspended since releases nothing')
   await t.rejects(releases.add(release({ floor: 2 })), { code }, 'and never again')
   await t.rejects(releases.add(cancel(release(), devices[0].signing)), { code })
+})
+
+t.test('all members see what waits, in the order of the hashes', async t => {
+  const { releases, release, cancel, devices, clock } = await stage()
+  const all = [1, 2, 3].map(floor => release({ floor }))
+  for (const one of all) {
+    await releases.add(one)
+    clock.advance(1)
+  }
+  await releases.add(cancel(all[1] ?? filled(0, 0), devices[1].signing))
+  const seen: Uint8Array[] = []
+  let after: Uint8Array = filled(32, 0)
+  for (let next = releases.next(after); next !== undefined; next = releases.next(after)) {
+    seen.push(next.statement)
+    const isFirst = Buffer.compare(next.statement, all[0] ?? filled(0, 0)) === 0
+    t.equal(next.receivedMs, VIRTUAL_START_SEC * 1000 + (isFirst ? 0 : 2))
+    t.equal(Buffer.compare(releaseHash(next.statement), after), 1)
+    after = releaseHash(next.statement)
+  }
+  const kept = [all[0], all[2]].map(bytes => toHex(bytes ?? filled(0, 0)))
+  t.same(seen.map(toHex).toSorted(), kept.toSorted())
 })
 
 t.test('excess is left to drops with locks', async t => {

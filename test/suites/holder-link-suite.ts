@@ -7,7 +7,7 @@ import type { Test } from 'tap'
 import { auditHash } from '../../src/crypto/challenge.ts'
 import type { DeviceKeys } from '../../src/crypto/device-keys.ts'
 import { hashBlock } from '../../src/crypto/block-hash.ts'
-import { signRelease, type ReleaseKind } from '../../src/crypto/release.ts'
+import { releaseHash, signCancel, signRelease, type ReleaseKind } from '../../src/crypto/release.ts'
 import { signKeepLock } from '../../src/crypto/keep-lock.ts'
 import { signingKeyPair, type KeyPair } from '../../src/crypto/sodium.ts'
 import { receiptHash } from '../../src/crypto/receipt.ts'
@@ -257,6 +257,24 @@ export function holderLinkSuite(
     const [receipt] = await link.receipts(1)
     t.equal(receipt && countBits(receipt.bitmap), 1)
     t.equal((await link.usage()).usedBytes, SUITE_BLOCK_BYTES)
+  })
+
+  test('releases() tells what waits, of whoever ordered it', async (t, subject) => {
+    const { link } = subject
+    await link.hold(blocksOf(content, 0, 10))
+    t.same(await link.releases(), [])
+    const statements = [2, 3].map(floor =>
+      release(subject, 'excess', blocksOf(content, 0, floor), floor)
+    )
+    for (const statement of statements) await link.release(statement)
+    const held = await link.releases()
+    t.same(
+      held.map(({ statement }) => toHex(statement)).toSorted(),
+      statements.map(toHex).toSorted()
+    )
+    const [first = filled(0, 0)] = statements
+    await link.release(signCancel({ release: releaseHash(first), issuedMs: 1 }, subject.identity))
+    t.equal((await link.releases()).length, 1)
   })
 
   test('summaries() and putLocator()', async (t, { link, locators }) => {

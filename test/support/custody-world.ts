@@ -317,6 +317,7 @@ export class OwnerDevice {
       ...{ clock: world.clock, random: world.random, drive: world.drive },
       identity: world.identity,
       device: { id: this.id, name: 'this device', machine },
+      mayRelease: signer => Buffer.compare(signer, this.#keyPair.publicKey) === 0,
       store: new CustodyStore(this.rows),
       own: this.own,
       signer: {

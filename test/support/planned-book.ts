@@ -41,6 +41,7 @@ export function plannedBook(
   const parts: CustodianParts = {
     ...{ clock: world.clock, random: world.random, drive: world.drive, identity: world.identity },
     device: { id: 'dd'.repeat(32), name: 'this device' },
+    mayRelease: unused,
     store,
     own: {
       counts: false,

@@ -16,6 +16,7 @@ import type {
   AuditRequest,
   DurablePart,
   GrantedLock,
+  HeldRelease,
   HolderLink,
   KeeperUsage,
   LinkOptions
@@ -83,6 +84,7 @@ interface SignedWindow {
 
 interface StoredRelease {
   readonly hash: string
+  readonly statement: Uint8Array
   readonly kind: 'garbage' | 'excess'
   readonly floor: number
   readonly blocks: readonly BlockSet[]
@@ -284,7 +286,14 @@ export class SimulatedKeeper {
       log: logKey(Buffer.from(log).toString('hex'))
     }))
     const hash = Buffer.from(releaseHash(statement)).toString('hex')
-    this.releases.push({ hash, kind, floor, blocks, dueMs: this.clock.nowMs + RELEASE_DELAY_MS })
+    this.releases.push({
+      statement,
+      hash,
+      kind,
+      floor,
+      blocks,
+      dueMs: this.clock.nowMs + RELEASE_DELAY_MS
+    })
   }
 
   /** Forgets garbage whose release has taken effect. */
@@ -386,6 +395,17 @@ export class SimulatedLink implements HolderLink {
 
   release(statement: Uint8Array, options?: LinkOptions): Promise<void> {
     return this.#call(() => this.#keeper.addRelease(statement), options)
+  }
+
+  releases(options?: LinkOptions): Promise<readonly HeldRelease[]> {
+    return this.#call(
+      () =>
+        this.#keeper.releases.map(({ statement, dueMs }) => ({
+          statement,
+          receivedMs: dueMs - RELEASE_DELAY_MS
+        })),
+      options
+    )
   }
 
   mark(blocks: BlockSet, options?: LinkOptions): Promise<Uint8Array> {

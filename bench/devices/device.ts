@@ -57,7 +57,7 @@ export class Device {
       COMMAND,
       ...args
     ])
-    const env = { GROVE_HOME: this.#home, ...this.#place.environment }
+    const env = { GROVE_HOME: this.#home, GROVE_MACHINE: this.name, ...this.#place.environment }
     return run(program, all, { env, timeoutMs: DEVICE_COMMAND_MS_MAX })
   }
 

@@ -5,14 +5,16 @@
  * @module
  */
 import { spawn, type ChildProcess } from 'node:child_process'
+import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { run } from '../command.ts'
 import { unmountFolder } from '../subject.ts'
 import { COMMAND, Device, eventually, inNamespace, type DevicePlace } from './device.ts'
+import { Holder } from './holder.ts'
 
-/** The port of the node on loopback. */
-const LOOPBACK_PORT = 49_901
+/** The port of the node in the namespaces. */
+const NAMESPACE_PORT = 49_901
 /** How long devices may take to find each other, in milliseconds. */
 const CONNECT_MS_MAX = 60_000
 /** Forwards frames between two interfaces with a delay; not compiled, so found beside its source. */
@@ -22,28 +24,37 @@ const DELAY_LINK = fileURLToPath(new URL('../../../bench/devices/delay-link.py',
 export class Fleet {
   /** The devices; the first made the drive. */
   readonly devices: readonly Device[]
+  readonly #base: string
+  readonly #places: readonly DevicePlace[]
   readonly #children: readonly ChildProcess[]
   readonly #namespaces: readonly string[]
+  readonly #holders: Holder[] = []
 
-  private constructor(
-    devices: readonly Device[],
-    children: readonly ChildProcess[],
-    namespaces: readonly string[]
-  ) {
-    this.devices = devices
-    this.#children = children
-    this.#namespaces = namespaces
+  private constructor(parts: {
+    readonly base: string
+    readonly devices: readonly Device[]
+    readonly places: readonly DevicePlace[]
+    readonly children: readonly ChildProcess[]
+    readonly namespaces: readonly string[]
+  }) {
+    this.devices = parts.devices
+    this.#base = parts.base
+    this.#places = parts.places
+    this.#children = parts.children
+    this.#namespaces = parts.namespaces
   }
 
   /** Makes homes on loopback; none has a drive yet. */
   static async onLoopback(base: string, names: readonly string[]): Promise<Fleet> {
-    const node = await startNode(undefined, '127.0.0.1', LOOPBACK_PORT)
+    const port = await freePort()
+    const node = await startNode(undefined, '127.0.0.1', port)
     const environment = {
-      GROVE_BOOTSTRAP: `127.0.0.1:${LOOPBACK_PORT}`,
+      GROVE_BOOTSTRAP: `127.0.0.1:${port}`,
       GROVE_LISTEN: '127.0.0.1'
     }
-    const devices = await makeDevices(base, names, () => ({ environment }))
-    return new Fleet(devices, [node], [])
+    const places = names.map(() => ({ environment }))
+    const devices = await makeDevices(base, names, places)
+    return new Fleet({ base, devices, places, children: [node], namespaces: [] })
   }
 
   /** Makes two homes in namespaces whose link delays every packet by `delayMs` each way. */
@@ -53,14 +64,11 @@ export class Fleet {
     try {
       for (const [number, space] of spaces.entries()) await makeNamespace(space, number)
       children.push(spawn('python3', [DELAY_LINK, 'gbench0', 'gbench1', String(delayMs)]))
-      children.push(await startNode(spaces[0], '10.77.0.1', LOOPBACK_PORT))
-      const environment = { GROVE_BOOTSTRAP: `10.77.0.1:${LOOPBACK_PORT}` }
-      const names = ['near', 'far']
-      const devices = await makeDevices(base, names, number => ({
-        environment,
-        namespace: spaces[number] ?? ''
-      }))
-      return new Fleet(devices, children, spaces)
+      children.push(await startNode(spaces[0], '10.77.0.1', NAMESPACE_PORT))
+      const environment = { GROVE_BOOTSTRAP: `10.77.0.1:${NAMESPACE_PORT}` }
+      const places = spaces.map(namespace => ({ environment, namespace }))
+      const devices = await makeDevices(base, ['near', 'far'], places)
+      return new Fleet({ base, devices, places, children, namespaces: spaces })
     } catch (error) {
       await endAll(children, spaces)
       throw error
@@ -91,6 +99,23 @@ export class Fleet {
     await this.connected(number)
   }
 
+  /**
+   * Starts a holder where a device is, and has the first device use it.
+   *
+   * @param space - how much it keeps at most, as the command takes it
+   */
+  async hold(name: string, space: string, number = 0): Promise<Holder> {
+    const place = this.#places[number] ?? { environment: {} }
+    const holder = await Holder.start(name, { base: this.#base, place, space })
+    this.#holders.push(holder)
+    await this.device(0).grove('holders', 'add', holder.code)
+    await eventually(`${name} connects`, CONNECT_MS_MAX, async () => {
+      const listed = JSON.parse(await this.device(0).grove('holders', '--json')) as unknown
+      return !JSON.stringify(listed).includes('"online":false')
+    })
+    return holder
+  }
+
   /** Waits until a device is connected to the first. */
   async connected(number: number): Promise<void> {
     await eventually(`${this.device(number).name} connects`, CONNECT_MS_MAX, async () => {
@@ -105,6 +130,7 @@ export class Fleet {
       await device.stop().catch(() => undefined)
       await unmountFolder(device.directory, 'lazy').catch(() => undefined)
     }
+    for (const holder of this.#holders) await holder.end('SIGTERM')
     await endAll(this.#children, this.#namespaces)
   }
 }
@@ -112,12 +138,22 @@ export class Fleet {
 async function makeDevices(
   base: string,
   names: readonly string[],
-  placeOf: (number: number) => DevicePlace
+  places: readonly DevicePlace[]
 ): Promise<Device[]> {
   const devices: Device[] = []
   for (const [number, name] of names.entries())
-    devices.push(await Device.make(name, base, placeOf(number)))
+    devices.push(await Device.make(name, base, places[number] ?? { environment: {} }))
   return devices
+}
+
+/** A port of loopback that nothing listens at, for datagrams. */
+export async function freePort(): Promise<number> {
+  const socket = createSocket('udp4')
+  socket.bind(0, '127.0.0.1')
+  await once(socket, 'listening')
+  const { port } = socket.address()
+  socket.close()
+  return port
 }
 
 async function startNode(

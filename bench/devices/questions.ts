@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url'
 import { pause, run } from '../command.ts'
 import { median } from '../report.ts'
 import { COMMAND, eventually } from './device.ts'
-import { Fleet } from './fleet.ts'
+import { Fleet, freePort } from './fleet.ts'
 
 /** How much each question does. */
 export interface DeviceScale {
@@ -65,11 +65,9 @@ export interface DeviceQuestion {
 }
 
 /** One-way delay of the slow link, in milliseconds. */
-const SLOW_LINK_MS = 25
+export const SLOW_LINK_MS = 25
 /** How long anything may take, in milliseconds. */
-const PATIENCE_MS = 300_000
-/** The port of the node for the bare stack. */
-const BARE_PORT = 49_902
+export const PATIENCE_MS = 300_000
 /** Size of a block of the bare stack, that of Grove's, in bytes. */
 const BARE_BLOCK_BYTES = 128 * 1024
 /** The client that has no Grove in it. */
@@ -109,7 +107,7 @@ async function measurePropagation(
   await fleet.begin()
   await fleet.join(1, 'all')
   const paths = [0, 1].map(number => join(fleet.device(number).directory, 'note'))
-  const output = await node('propagate-client', [...paths, String(rounds)])
+  const output = await client('propagate-client', [...paths, String(rounds)])
   const took = (JSON.parse(output) as number[]).toSorted((left, right) => left - right)
   const late = took[Math.ceil(took.length * 0.99) - 1] ?? Number.NaN
   const middle = median(took)
@@ -276,26 +274,29 @@ async function transfer(base: string, { fileBytes }: DeviceScale): Promise<reado
   })
 }
 
-async function transferBare(base: string, fileBytes: number): Promise<number> {
+/** Sends a file through the stack without Grove. @returns how many seconds it took */
+export async function transferBare(base: string, fileBytes: number): Promise<number> {
+  const port = String(await freePort())
   const dht = spawn(process.execPath, [
-    ...[COMMAND, 'bootstrap', '--host', '127.0.0.1', '--port', String(BARE_PORT)]
+    ...[COMMAND, 'bootstrap', '--host', '127.0.0.1', '--port', port]
   ])
   await once(dht.stdout, 'data')
   const folders = ['bare-sender', 'bare-receiver'].map(name => join(base, name))
   const blocks = String(fileBytes / BARE_BLOCK_BYTES)
-  const common = [folders[0] ?? '', String(BARE_PORT), blocks, String(BARE_BLOCK_BYTES)]
+  const common = [folders[0] ?? '', port, blocks, String(BARE_BLOCK_BYTES)]
   const sender = start(BARE_STACK, ['send', ...common])
   try {
     const [line] = (await once(sender.child.stdout ?? process.stdin, 'data')) as [Buffer]
     const { key } = JSON.parse(line.toString()) as { key: string }
-    return Number(await node(BARE_STACK, ['receive', folders[1] ?? '', String(BARE_PORT), key]))
+    return Number(await client(BARE_STACK, ['receive', folders[1] ?? '', port, key]))
   } finally {
     sender.child.stdin?.end()
     dht.kill('SIGTERM')
   }
 }
 
-async function withFleet<T>(fleet: Fleet, body: () => Promise<T>): Promise<T> {
+/** Closes the fleet whatever happens. */
+export async function withFleet<T>(fleet: Fleet, body: () => Promise<T>): Promise<T> {
   try {
     return await body()
   } finally {
@@ -347,16 +348,16 @@ function rate(bytes: number, sec: number): string {
 }
 
 /** Runs a client of this folder to its end. @returns what it printed */
-async function node(client: string, args: readonly string[]): Promise<string> {
-  return run(process.execPath, [pathOf(client), ...args], { timeoutMs: PATIENCE_MS })
+export async function client(name: string, args: readonly string[]): Promise<string> {
+  return run(process.execPath, [pathOf(name), ...args], { timeoutMs: PATIENCE_MS })
 }
 
 /** Starts a client of this folder. */
 function start(
-  client: string,
+  name: string,
   args: readonly string[]
 ): { readonly child: ChildProcess; readonly output: Promise<string> } {
-  const child = spawn(process.execPath, [pathOf(client), ...args], {
+  const child = spawn(process.execPath, [pathOf(name), ...args], {
     stdio: ['pipe', 'pipe', 'inherit']
   })
   const output = new Promise<string>((resolve, reject) => {
@@ -369,7 +370,7 @@ function start(
 }
 
 /** Compiled clients are beside this file; the bare stack is not compiled, as it has no types. */
-function pathOf(client: string): string {
-  const path = client === BARE_STACK ? `../../../bench/devices/${client}.mjs` : `./${client}.js`
+function pathOf(name: string): string {
+  const path = name === BARE_STACK ? `../../../bench/devices/${name}.mjs` : `./${name}.js`
   return fileURLToPath(new URL(path, import.meta.url))
 }

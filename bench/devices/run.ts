@@ -9,6 +9,7 @@ import { mkdir, mkdtemp, realpath, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { COPIES_QUESTIONS } from './copies-questions.ts'
 import { DEVICE_QUESTIONS, FULL, QUICK, type Figure } from './questions.ts'
 
 const { values } = parseArgs({
@@ -18,11 +19,12 @@ const { values } = parseArgs({
     directory: { type: 'string' }
   }
 })
-const only = values.only?.split(',') ?? DEVICE_QUESTIONS.map(question => question.id)
+const questions = [...DEVICE_QUESTIONS, ...COPIES_QUESTIONS]
+const only = values.only?.split(',') ?? questions.map(question => question.id)
 const base = await realpath(await mkdtemp(join(values.directory ?? tmpdir(), 'grove-devices-')))
 const figures: Figure[] = []
 try {
-  for (const { id, ask } of DEVICE_QUESTIONS) {
+  for (const { id, ask } of questions) {
     if (!only.includes(id)) continue
     process.stderr.write(`${id}\n`)
     const folder = join(base, id)

@@ -237,7 +237,7 @@ export class CustodyRounds {
   #start(order: HoldOrder): boolean {
     const entry = this.#parts.book.roster.get(order.keeper)
     if (entry?.link === undefined || this.#holds.size >= HOLDS_MAX) return false
-    if (this.#holdsOf(order.keeper) >= HOLDS_PER_KEEPER_MAX || !this.#takePace(order)) return false
+    if (this.#isBusy(order) || !this.#takePace(order)) return false
     const done = this.#hold(order, entry, entry.link).finally(() => {
       this.#holds.delete(hold)
       this.touch(order)
@@ -357,6 +357,13 @@ export class CustodyRounds {
     let sum = 0
     for (const hold of this.#holds) if (hold.keeper === keeper) sum += hold.bytes
     return sum
+  }
+
+  /** A keeper does one thing at a time about a window: other windows fill its pipeline better. */
+  #isBusy({ keeper, log, window }: HoldOrder): boolean {
+    if (this.#holdsOf(keeper) >= HOLDS_PER_KEEPER_MAX) return true
+    const asked = this.#comingAt({ log, window })
+    return asked.some(({ tag }) => tag === keeper)
   }
 
   #holdsOf(keeper: KeeperId): number {

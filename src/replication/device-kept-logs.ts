@@ -72,16 +72,16 @@ export class DeviceKeptLogs implements KeptLogs {
     return this.#logs.read(log, index)
   }
 
-  async bring(blocks: BlockSet, options: BringOptions): Promise<void> {
+  async bring(blocks: BlockSet, options: BringOptions): Promise<ReadonlyMap<number, number>> {
     const { log, window, bitmap } = blocks
     const missing = difference(bitmap, this.stored(log, window))
-    if (isEmptyBitmap(missing)) return
+    if (isEmptyBitmap(missing)) return new Map()
     // What is gone from its own logs was superseded: nobody may ask for it any more.
     if (this.#parts.pairs.isOwn(log) || !this.#parts.keepsAll())
       throw new SyncError('UNREACHABLE', 'this device does not keep the blocks')
     const { clock } = this.#parts
     const indexes = [...indexesOf({ window, bitmap: missing })]
-    await bringBlocks(this.#logs.core(log), indexes, { ...options, clock })
+    return bringBlocks(this.#logs.core(log), indexes, { ...options, clock })
   }
 
   async arrived(log: LogKey, length: number, options: BringOptions): Promise<void> {

@@ -131,11 +131,12 @@ export class HolderLogs implements KeptLogs {
     return this.#logs.read(log, index)
   }
 
-  async bring(blocks: BlockSet, options: BringOptions): Promise<void> {
+  async bring(blocks: BlockSet, options: BringOptions): Promise<ReadonlyMap<number, number>> {
     const { log, window, bitmap } = blocks
     const missing = { window, bitmap: difference(bitmap, this.stored(log, window)) }
     const { clock } = this.#parts
-    await bringBlocks(this.#logs.core(log), [...indexesOf(missing)], { ...options, clock })
+    const core = this.#logs.core(log)
+    return bringBlocks(core, [...indexesOf(missing)], { ...options, clock })
   }
 
   async arrived(log: LogKey, length: number, options: BringOptions): Promise<void> {

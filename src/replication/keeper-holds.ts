@@ -183,22 +183,31 @@ export class KeeperHolds {
       const piece = indexes.slice(at, at + this.#pieceCount(sizes))
       at += piece.length
       const asked = { log, window, bitmap: bitmapOf(piece) }
-      const failure = await failureOf(logs.bring(asked, { signal, idleMs: BRING_IDLE_MS }))
+      let came: ReadonlyMap<number, number> = new Map()
+      const failure = await failureOf(
+        logs.bring(asked, { signal, idleMs: BRING_IDLE_MS }).then(sizes => (came = sizes))
+      )
       const stored = logs.stored(log, window)
-      for (const index of piece)
-        if (hasBit(stored, index) && !(await this.#count(bringing, index))) isComplete = false
+      for (const index of piece) {
+        const isHere = hasBit(stored, index)
+        if (isHere && !(await this.#count(bringing, index, came.get(index)))) isComplete = false
+      }
       if (failure !== undefined) throw failure
     }
     if (!isComplete) throw new ReplicationError('UNAVAILABLE', 'some blocks cannot be read here')
   }
 
-  /** @returns false when the block cannot be read, although it was said to be here */
+  /**
+   * @param arrived - its size when it came just now; else it is read, as it may have gone bad
+   * @returns false when the block cannot be read, although it was said to be here
+   */
   async #count(
     { log, window, isContent, sizes, signal }: Bringing,
-    index: number
+    index: number,
+    arrived: number | undefined
   ): Promise<boolean> {
     const { logs, space } = this.#parts
-    let bytes = await this.#readableBytes(log, index)
+    let bytes = arrived ?? (await this.#readableBytes(log, index))
     if (bytes === undefined) {
       // It was stored before and has gone bad since: it comes anew.
       const block = { log, window, bitmap: bitmapOf([index]) }

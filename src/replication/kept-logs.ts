@@ -46,10 +46,11 @@ export interface KeptLogs {
    * Brings blocks here from whoever is connected and has them; those that are stored already are
    * left. What arrives was verified against the log's key.
    *
+   * @returns how large those are that came, in bytes; others may be stored too by then
    * @throws {SyncError} `UNREACHABLE` or `TIMED_OUT` when some did not come, `NO_SPACE`,
    *   `INTERRUPTED`, `CLOSED`
    */
-  bring(blocks: BlockSet, options: BringOptions): Promise<void>
+  bring(blocks: BlockSet, options: BringOptions): Promise<ReadonlyMap<number, number>>
   /** Resolves when an operation log is stored up to a length. @throws {SyncError} as `bring` */
   arrived(log: LogKey, length: number, options: BringOptions): Promise<void>
   /** Forgets blocks, unless they are an own copy; their disk is given back in time. Never fails because of damage. */

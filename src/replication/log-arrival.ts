@@ -10,7 +10,7 @@
 import type { Clock, Timer } from '../sync/clock.ts'
 import { SyncError } from '../sync/sync-error.ts'
 import type { BringOptions } from './kept-logs.ts'
-import type { CoreNews, ReplicatedCore } from './replicated-core.ts'
+import type { ArrivedBlock, CoreNews, ReplicatedCore } from './replicated-core.ts'
 
 /** How to wait. */
 export interface ArrivalOptions extends BringOptions {
@@ -22,24 +22,27 @@ export interface ArrivalOptions extends BringOptions {
  * Brings blocks here; those that are stored are left.
  *
  * @param indexes - ascending
+ * @returns how large those are that came, in bytes
  * @throws {SyncError} see `KeptLogs.bring`
  */
 export async function bringBlocks(
   core: ReplicatedCore,
   indexes: readonly number[],
   options: ArrivalOptions
-): Promise<void> {
+): Promise<ReadonlyMap<number, number>> {
+  const came = new Map<number, number>()
   const missing = new Set(indexes.filter(index => !core.has(index)))
-  if (missing.size === 0) return
+  if (missing.size === 0) return came
   const unwant = core.isFrozen ? () => undefined : core.want([...missing])
   try {
     await waitFor(core, options, {
-      isThere: index => {
-        if (index !== undefined) missing.delete(index)
+      isThere: block => {
+        if (block !== undefined && missing.delete(block.index)) came.set(block.index, block.bytes)
         return missing.size === 0
       },
       isOffered: () => [...missing].some(index => core.isOffered(index))
     })
+    return came
   } finally {
     unwant()
   }
@@ -65,7 +68,7 @@ export async function awaitEntries(
 /** What is waited for. */
 interface Awaited {
   /** Whether it is all there; asked when a block arrived. */
-  readonly isThere: (index?: number) => boolean
+  readonly isThere: (block?: ArrivedBlock) => boolean
   /** Whether a peer says that it has what is missing. */
   readonly isOffered: () => boolean
 }
@@ -83,10 +86,10 @@ async function waitFor(
     await new Promise<void>((resolve, reject) => {
       const beLate = (): void => reject(isOffered() ? timedOut() : unreachable())
       let idle: Timer = clock.after(idleMs, beLate)
-      const unwatch = core.watch((news: CoreNews, index?: number) => {
+      const unwatch = core.watch((news: CoreNews, block?: ArrivedBlock) => {
         if (news === 'starved') return reject(starved())
         if (news === 'ended') return reject(ended(core))
-        if (isThere(index)) return resolve()
+        if (isThere(block)) return resolve()
         idle.cancel()
         idle = clock.after(idleMs, beLate)
       })

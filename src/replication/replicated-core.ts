@@ -55,8 +55,16 @@ export interface ReplicatedCoreOptions {
  */
 export type CoreNews = 'arrived' | 'starved' | 'ended'
 
+/** A block that arrived. */
+export interface ArrivedBlock {
+  /** Which one. */
+  readonly index: number
+  /** How large it is. */
+  readonly bytes: number
+}
+
 /** Told of each piece of news, and of which block it is if it is of one. */
-export type CoreWatcher = (news: CoreNews, index?: number) => void
+export type CoreWatcher = (news: CoreNews, block?: ArrivedBlock) => void
 
 /** The replicating side of an open core. */
 export class ReplicatedCore {
@@ -91,7 +99,7 @@ export class ReplicatedCore {
       if (!this.hasPeers) this.#isStarved = false
     })
     core.on('append', () => this.#arrive())
-    core.on('download', index => this.#arrive(index))
+    core.on('download', (index, bytes) => this.#arrive({ index, bytes }))
   }
 
   /** How many entries the log has, as far as is known here; they need not be stored. */
@@ -197,13 +205,13 @@ export class ReplicatedCore {
     return this.#core.core.replicator.peers.length > 0
   }
 
-  #arrive(index?: number): void {
-    this.#options.onArrival(index)
-    this.#tell('arrived', index)
+  #arrive(block?: ArrivedBlock): void {
+    this.#options.onArrival(block?.index)
+    this.#tell('arrived', block)
   }
 
-  #tell(news: CoreNews, index?: number): void {
-    for (const watcher of this.#watchers) watcher(news, index)
+  #tell(news: CoreNews, block?: ArrivedBlock): void {
+    for (const watcher of this.#watchers) watcher(news, block)
   }
 
   #limit(peer: CorePeer): void {

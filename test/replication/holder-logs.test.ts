@@ -31,7 +31,9 @@ t.test('operation logs are followed, content is brought when it is named', async
   t.ok(logs.isKnown(key) && !logs.isKnown(UNKNOWN))
 
   stage.grant([3, 4, 1500])
-  await stage.bring([3, 4, 1500])
+  const sizes = await stage.bring([3, 4, 1500])
+  t.same(sizes, new Map([3, 4, 1500].map(index => [index, block(index).length])))
+  t.equal((await stage.bring([3, 4])).size, 0, 'what is stored does not come')
   await logs.sync()
   t.same([...indexesOf({ window: 0, bitmap: logs.stored(key, 0) })], [3, 4])
   t.same([...indexesOf({ window: 1, bitmap: logs.stored(key, 1) })], [1500])

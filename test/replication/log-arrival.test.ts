@@ -29,9 +29,12 @@ class FakeCore {
     this.watchers.add(watcher)
     return () => this.watchers.delete(watcher)
   }
-  tell: CoreWatcher = (news, index) => {
-    if (index !== undefined) this.stored.add(index)
-    for (const watcher of this.watchers) watcher(news, index)
+  tell: CoreWatcher = (news, block) => {
+    if (block !== undefined) this.stored.add(block.index)
+    for (const watcher of this.watchers) watcher(news, block)
+  }
+  arrive(index: number): void {
+    this.tell('arrived', { index, bytes: 100 + index })
   }
   get asCore(): ReplicatedCore {
     return this as unknown as ReplicatedCore
@@ -53,13 +56,20 @@ t.test('it ends when the last block is there, however long the others took', asy
   const bringing = bringBlocks(core.asCore, [1, 2, 3], options)
   t.same(core.wanted, [[1, 3]])
   clock.advance(99)
-  core.tell('arrived', 3)
+  core.arrive(3)
   clock.advance(99)
   core.tell('arrived')
-  core.tell('arrived', 7)
+  core.arrive(7)
   clock.advance(99)
-  core.tell('arrived', 1)
-  await bringing
+  core.arrive(1)
+  t.same(
+    await bringing,
+    new Map([
+      [3, 103],
+      [1, 101]
+    ]),
+    'with the sizes of those that came'
+  )
   t.same([core.wanted.length, core.watchers.size], [0, 0], 'and nothing is left behind')
   await bringBlocks(core.asCore, [1, 2, 3], options)
 })
@@ -99,9 +109,9 @@ t.test('entries are waited for until all before them are there', async t => {
   const { core, clock, options } = stage()
   await awaitEntries(core.asCore, 0, options)
   const waiting = awaitEntries(core.asCore, 3, options)
-  core.tell('arrived', 2)
+  core.arrive(2)
   core.contiguousLength = 3
-  core.tell('arrived', 0)
+  core.arrive(0)
   await waiting
   await awaitEntries(core.asCore, 3, options)
   const late = awaitEntries(core.asCore, 4, options)

@@ -116,10 +116,13 @@ export class HolderStage {
       this.device.logHome.uploads.grant(this.networks[1].publicKey, blocks)
   }
 
-  /** Brings blocks to the holder. */
-  async bring(indexes: readonly number[], idleMs = 5000): Promise<void> {
+  /** Brings blocks to the holder. @returns the sizes of those that came */
+  async bring(indexes: readonly number[], idleMs = 5000): Promise<ReadonlyMap<number, number>> {
+    const sizes = new Map<number, number>()
     for (const blocks of blockSetsOf(this.device.contentLog.key, indexes))
-      await this.logs.bring(blocks, { idleMs })
+      for (const [index, bytes] of await this.logs.bring(blocks, { idleMs }))
+        sizes.set(index, bytes)
+    return sizes
   }
 }
 

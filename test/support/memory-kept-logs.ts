@@ -131,19 +131,25 @@ export class MemoryKeptLogs implements KeptLogs {
     return block
   }
 
-  async bring(blocks: BlockSet, { signal }: BringOptions): Promise<void> {
+  async bring(blocks: BlockSet, { signal }: BringOptions): Promise<ReadonlyMap<number, number>> {
     await readyOrAborted(this.#source.whenReady(), signal)
     let isComplete = true
+    const came = new Map<number, number>()
     for (const index of indexesOf(blocks)) {
       const name = `${blocks.log}/${index}`
       if (this.#blocks.has(name)) continue
       await this.#operate()
       if (signal?.aborted === true) throw new SyncError('INTERRUPTED', 'given up')
       const block = this.#source.take(blocks.log, index)
-      if (block === undefined) isComplete = false
-      else this.#blocks.set(name, block)
+      if (block === undefined) {
+        isComplete = false
+        continue
+      }
+      this.#blocks.set(name, block)
+      came.set(index, block.length)
     }
     if (!isComplete) throw new SyncError('UNREACHABLE', 'some did not come')
+    return came
   }
 
   async arrived(log: LogKey, length: number, options: BringOptions): Promise<void> {

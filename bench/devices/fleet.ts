@@ -188,5 +188,9 @@ async function endAll(
   namespaces: readonly string[]
 ): Promise<void> {
   for (const child of children) child.kill('SIGTERM')
-  for (const space of namespaces) await run('ip', ['netns', 'del', space]).catch(() => undefined)
+  for (const [number, space] of namespaces.entries()) {
+    // A namespace takes its end of a link along only some time after it is deleted.
+    await run('ip', ['link', 'del', `gbench${number}`]).catch(() => undefined)
+    await run('ip', ['netns', 'del', space]).catch(() => undefined)
+  }
 }

@@ -1,8 +1,8 @@
 /**
- * Writes small files in a mount, each with an fsync, and prints how long every fsync took, in
+ * Writes files in a mount, each with an fsync, and prints how long every fsync took, in
  * milliseconds, as a JSON array.
  *
- * Usage: node fsync-client.js DIRECTORY COUNT
+ * Usage: node fsync-client.js DIRECTORY COUNT BYTES
  *
  * @module
  */
@@ -11,16 +11,14 @@ import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 
-/** The size of each file, in bytes. */
-const FILE_BYTES = 4096
 /** How long it waits between two files, so that one does not stand behind another, in milliseconds. */
 const PAUSE_MS = 50
 
-const [directory = '', count = ''] = process.argv.slice(2)
+const [directory = '', count = '', bytes = ''] = process.argv.slice(2)
 const took: number[] = []
 for (let round = 0; round < Number(count); round++) {
   const file = openSync(join(directory, `note-${round}`), 'w')
-  writeSync(file, randomBytes(FILE_BYTES))
+  writeSync(file, randomBytes(Number(bytes)))
   const from = performance.now()
   fsyncSync(file)
   took.push(performance.now() - from)

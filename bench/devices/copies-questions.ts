@@ -56,9 +56,8 @@ async function repair(base: string, { fileBytes }: DeviceScale): Promise<readonl
     await eventually('the loss is seen', PATIENCE_MS, () => isAnyAway(one))
     const seen = performance.now()
     await eventually('the second holder has it', PATIENCE_MS, () => hasCopies(one, 3))
-    const [whole, copying] = [performance.now() - killed, performance.now() - seen].map(
-      ms => ms / 1000
-    ) as [number, number]
+    const done = performance.now()
+    const [whole, copying] = [(done - killed) / 1000, (done - seen) / 1000]
     return [
       { what: `${mebibytes} MiB through the bare stack`, value: `${bare.toFixed(1)} s` },
       {

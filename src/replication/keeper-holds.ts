@@ -185,7 +185,7 @@ export class KeeperHolds {
       const asked = { log, window, bitmap: bitmapOf(piece) }
       let came: ReadonlyMap<number, number> = new Map()
       const failure = await failureOf(
-        logs.bring(asked, { signal, idleMs: BRING_IDLE_MS }).then(sizes => (came = sizes))
+        logs.bring(asked, { signal, idleMs: BRING_IDLE_MS }).then(all => (came = all))
       )
       const stored = logs.stored(log, window)
       for (const index of piece) {

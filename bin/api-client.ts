@@ -43,9 +43,9 @@ import type {
   TrimAnswer,
   TrimRequest
 } from './custody-api.ts'
+import { findSocket } from './find-socket.ts'
 import { GroveError } from './grove-error.ts'
 import type { Home } from './home.ts'
-import { HomeLock } from './home-lock.ts'
 import type { Settings } from './settings.ts'
 import {
   askForJson,
@@ -74,16 +74,8 @@ export class ApiClient {
    * @throws {GroveError} `NO_ANSWER` when there is one that does not answer
    */
   static async find(home: Home, signal: AbortSignal): Promise<ApiClient | undefined> {
-    const holder = await HomeLock.lastHolder(home.lockFile)
-    if (holder?.socket === undefined) return undefined
-    const client = new ApiClient(holder.socket, signal)
-    try {
-      const { home: served } = await client.status()
-      return served === home.directory ? client : undefined
-    } catch (error) {
-      if (error instanceof GroveError && error.code === 'NOT_RUNNING') return undefined
-      throw error
-    }
+    const socket = await findSocket(home, { signal })
+    return socket === undefined ? undefined : new ApiClient(socket, signal)
   }
 
   /**

@@ -257,7 +257,9 @@ export class CustodyAnswers implements NetworkCustody {
   async #releaseAll(id: string): Promise<ReleaseOutcome> {
     const { custodian } = this.#parts.custody
     try {
-      return outcomeOf(await custodian.releaseRemoved(id))
+      const outcome = outcomeOf(await custodian.releaseRemoved(id))
+      // What it was told before counts too.
+      return { ...outcome, toldBytes: this.#releasedOf(id).releasedBytes ?? 0 }
     } catch (error) {
       if (!(error instanceof ReplicationError)) throw error
       const { bytes } = custodian.contentOf(id)

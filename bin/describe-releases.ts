@@ -95,5 +95,7 @@ export function describeReleased({
 }: HolderStatus): readonly string[] {
   if (releasedBytes === undefined || releasedMs === undefined) return []
   const size = readableSize(releasedBytes)
-  return [`${printableText(name)}: ${size} released, to go from ${readableTime(releasedMs)} on`]
+  return [
+    `${printableText(name)}: ${size} released, to go from ${readableTime(releasedMs)} on if enough others have them then`
+  ]
 }

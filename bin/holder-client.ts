@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { findSocket } from './find-socket.ts'
 import { GroveError } from './grove-error.ts'
 import type {
   HeldPerson,
@@ -13,7 +14,6 @@ import type {
 } from './holder-api.ts'
 import type { HolderHome } from './holder-home.ts'
 import type { HolderSettingsChange } from './holder-settings.ts'
-import { HomeLock } from './home-lock.ts'
 import { askForJson } from './socket-request.ts'
 
 /** A holder that can be asked. */
@@ -34,16 +34,8 @@ export class HolderClient {
    * @throws {GroveError} `NO_ANSWER` when there is one that does not answer
    */
   static async find(home: HolderHome, signal: AbortSignal): Promise<HolderClient | undefined> {
-    const process = await HomeLock.lastHolder(home.lockFile)
-    if (process?.socket === undefined || process.command !== 'host') return undefined
-    const client = new HolderClient(process.socket, signal)
-    try {
-      const { home: served } = await client.status()
-      return served === home.directory ? client : undefined
-    } catch (error) {
-      if (error instanceof GroveError && error.code === 'NOT_RUNNING') return undefined
-      throw error
-    }
+    const socket = await findSocket(home, { signal, command: 'host' })
+    return socket === undefined ? undefined : new HolderClient(socket, signal)
   }
 
   /** Finds the process of a home, which must be running. @throws {GroveError} `NOT_RUNNING` */

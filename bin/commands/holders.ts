@@ -26,6 +26,7 @@ import { printableText } from '../printable-name.ts'
 import { ProgressBar } from '../progress-bar.ts'
 import { readableSize } from '../readable-size.ts'
 import { readableTime } from '../readable-time.ts'
+import { readableWork } from '../readable-work.ts'
 import { textTable } from '../text-table.ts'
 
 /** What each computer is, for people. */
@@ -226,9 +227,11 @@ function kept({ keptBytes, quotaBytes }: HolderStatus): string {
   return quotaBytes === undefined ? size : `${size} of ${readableSize(quotaBytes)}`
 }
 
-/** What both computers signed. */
+/** What both computers signed; the way back is known only of persons with a name. */
 function balance({ keptGibDays, givenGibDays }: HolderStatus): string {
-  if (keptGibDays === undefined && givenGibDays === undefined) return '-'
-  const days = (gibDays = 0): string => `${gibDays.toFixed(1)} GiB days`
-  return `kept ${days(keptGibDays)} for you, you ${days(givenGibDays)}`
+  const ways = [
+    ...(keptGibDays === undefined ? [] : [`kept ${readableWork(keptGibDays)} for you`]),
+    ...(givenGibDays === undefined ? [] : [`you ${readableWork(givenGibDays)}`])
+  ]
+  return ways.length === 0 ? '-' : ways.join(', ')
 }

@@ -27,6 +27,7 @@ import {
 import { readNetworkOptions } from '../network-environment.ts'
 import { parseSize } from '../parse-size.ts'
 import { readableSize } from '../readable-size.ts'
+import { readableWork } from '../readable-work.ts'
 import { waitUntilGone } from '../wait-until-gone.ts'
 
 /** How much of a key is shown to people, in characters. */
@@ -246,21 +247,20 @@ function describe(status: HolderProcessStatus): readonly string[] {
 function describePerson(person: HeldPerson): string {
   const { id, name, usedBytes, quotaBytes, keptGibDays, returnedGibDays, isBehind } = person
   const who = `${id.slice(0, KEY_CHARACTERS)}${name === undefined ? '' : ` ${name}`}`
-  const days = `${keptGibDays.toFixed(1)} GiB days`
   const returned =
     returnedGibDays === undefined
       ? 'nothing known in return'
-      : `they ${returnedGibDays.toFixed(1)} for you`
+      : `they ${readableWork(returnedGibDays)} for you`
   const back = name === undefined ? '' : `, ${returned}`
   const behind = isBehind ? '; too far behind, gets nothing new' : ''
   const sizes = `${readableSize(usedBytes)} of ${readableSize(quotaBytes)}`
-  return `person   ${who} ${sizes}; kept ${days}${back}${behind}`
+  return `person   ${who} ${sizes}; kept ${readableWork(keptGibDays)}${back}${behind}`
 }
 
 function describeBound({ imbalance, boundGibDays }: HolderProcessStatus): string {
   if (boundGibDays === undefined) return 'none: whoever has a code may be behind by any amount'
   const whom = imbalance === 'generous' ? 'those with a name' : 'all but you'
-  return `${boundGibDays.toFixed(1)} GiB days with the space that is free now, for ${whom}`
+  return `${readableWork(boundGibDays)} with the space that is free now, for ${whom}`
 }
 
 async function stop(context: Context): Promise<undefined> {

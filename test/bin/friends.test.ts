@@ -82,7 +82,7 @@ t.test('balances both ways, and a bound on their difference', async t => {
   t.equal(there?.keptGibDays, back?.givenGibDays, 'both see what both signed')
   t.equal(there?.givenGibDays, back?.keptGibDays)
   t.ok((there?.keptGibDays ?? 0) > (there?.givenGibDays ?? 0))
-  t.match(await anna.desk.succeed(['holders']), / kept \d+\.\d+ GiB days for you, you \d+\.\d+ GiB/)
+  t.match(await anna.desk.succeed(['holders']), / kept \d+\.\d+ .iB days for you, you \d+\.\d+ .iB/)
 
   await until(async () => (await personAt(bert))?.returnedGibDays !== undefined, 'word of it')
   t.match(await personAt(bert), { name: 'Anna', isBehind: false })

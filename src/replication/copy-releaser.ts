@@ -116,6 +116,8 @@ export class CopyReleaser {
   readonly #abort = new AbortController()
   /** Why a release was not carried out when that was tried last, by its hash. */
   readonly #refusals = new Map<string, ReplicationErrorCode>()
+  /** Those that were removed and were told what they may forget, since they are connected. */
+  readonly #told = new WeakSet<HolderLink>()
   #timer: Timer | undefined
   #running: Promise<void> | undefined
 
@@ -227,9 +229,13 @@ export class CopyReleaser {
   }
 
   /** Whether a keeper is to be told something at once, as far as can be seen without asking. */
-  isDue({ id, leaving, addedMs }: KeeperInfo): boolean {
+  isDue({ info, link }: RosterEntry): boolean {
     const { book, releases } = this.#parts
-    if (leaving === 'removed') return releases.of(id).length === 0 && !hasLeft(book, id)
+    const { id, leaving, addedMs } = info
+    if (leaving === 'removed') {
+      const isTold = link === undefined || this.#told.has(link) || releases.of(id).length > 0
+      return !isTold && this.#mayRelease(id) && !hasLeft(book, id)
+    }
     return releases.of(id).some(release => isTakenBack(release, { leaving, addedMs }))
   }
 
@@ -290,7 +296,9 @@ export class CopyReleaser {
   async #releaseByItself({ id, leaving }: KeeperInfo, link: HolderLink): Promise<void> {
     if (!this.#mayRelease(id)) return
     if (this.#parts.own.counts) await this.#releaseGarbage(link)
-    if (leaving === 'removed') await this.releaseRemoved(id)
+    if (leaving !== 'removed') return
+    this.#told.add(link)
+    await this.releaseRemoved(id)
   }
 
   /** Forgets what was carried out, and cancels what is needed again. */

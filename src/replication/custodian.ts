@@ -18,7 +18,7 @@ import type { CopiesStatus } from '../sync/custody-view.ts'
 import type { LogKey } from '../sync/log.ts'
 import type { Redundancy } from '../sync/redundancy.ts'
 import { Auditor } from './auditor.ts'
-import type { CustodianParts, KeeperInfo } from './custodian-parts.ts'
+import type { CustodianParts } from './custodian-parts.ts'
 import type { LogBlock } from '../sync/content-needs.ts'
 import { CopyReleaser, type ReleasedCopies, type WaitingRelease } from './copy-releaser.ts'
 import { CustodyBook } from './custody-book.ts'
@@ -149,12 +149,13 @@ export class Custodian {
       const link = this.#links.get(id)
       if (link !== undefined) this.#leave(link)
     }
-    for (const { info, link, isReady } of [...roster.all()]) {
+    for (const entry of [...roster.all()]) {
+      const { info, link, isReady } = entry
       this.#noteState(info.id)
       this.#book.touchKeeper(info.id)
       const waiting = this.#links.get(info.id)
       if (link === undefined && waiting !== undefined) this.#connect(waiting)
-      if (isReady) this.#tellWhatMayGo(info)
+      if (isReady) this.#tellWhatMayGo(entry)
     }
     this.#rounds.retry()
     this.#watchStates()
@@ -320,8 +321,9 @@ export class Custodian {
   }
 
   /** Not only in the next round: the user may wait for it. */
-  #tellWhatMayGo(info: KeeperInfo): void {
-    if (this.#closing !== undefined || !this.#releaser.isDue(info)) return
+  #tellWhatMayGo(entry: RosterEntry): void {
+    const { info } = entry
+    if (this.#closing !== undefined || !this.#releaser.isDue(entry)) return
     this.#releaser.round().catch((error: unknown) => {
       this.#parts.report(`${info.name} was not told what it may forget`, error)
     })
@@ -341,9 +343,8 @@ export class Custodian {
   }
 
   #madeReady(entry: RosterEntry): void {
-    const { info } = entry
     this.#learnReleases(entry)
-    this.#tellWhatMayGo(info)
+    this.#tellWhatMayGo(entry)
     // Operations are wanted by whoever is there, so without anybody they did not even wait.
     for (const place of this.#book.needs.operationWindows()) this.#rounds.touch(place)
     this.#rounds.retry()

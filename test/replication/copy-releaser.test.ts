@@ -11,6 +11,7 @@ import type { OwnerDevice } from '../support/custody-world.ts'
 import type { SimulatedKeeper } from '../support/simulated-keeper.ts'
 
 const SECOND = 1000
+const MINUTE = 60 * SECOND
 const DAY = 24 * 3_600_000
 const level = (copies: number, floor: number) => ({ copies, floor, sites: 1 })
 const settings = {
@@ -309,7 +310,7 @@ t.test('who was away when it was removed is told when it is met, after a restart
   device.start()
   t.equal(device.custodian.contentOf(leaving.id).blocks, 100, 'it is not forgotten')
   device.connect()
-  await world.run(2 * RELEASE_ROUND_MS)
+  await world.run(MINUTE)
   t.match(leaving.releases, [{ kind: 'excess' }])
 })
 

@@ -42,6 +42,7 @@ export class OwnDrive {
   #owner = ''
   #timer: Timer | undefined
   #running: Promise<void> | undefined
+  #isFailing = false
 
   private constructor(parts: OwnDriveParts) {
     this.#parts = parts
@@ -72,7 +73,12 @@ export class OwnDrive {
   start(): void {
     if (this.#abort.signal.aborted) return
     this.#running = this.#exchange()
-      .catch((error: unknown) => this.#parts.report('the own drive was not told', error))
+      .then(
+        () => {
+          this.#isFailing = false
+        },
+        (error: unknown) => this.#failed(error)
+      )
       .finally(() => {
         if (this.#abort.signal.aborted) return
         this.#timer = this.#parts.clock.after(OWN_DRIVE_INTERVAL_MS, () => this.start())
@@ -84,6 +90,13 @@ export class OwnDrive {
     this.#abort.abort()
     this.#timer?.cancel()
     await this.#running
+  }
+
+  /** Said once, not in every turn until it works again. */
+  #failed(error: unknown): void {
+    if (!this.#isFailing && !this.#abort.signal.aborted)
+      this.#parts.report('the own drive was not told', error)
+    this.#isFailing = true
   }
 
   async #exchange(): Promise<void> {

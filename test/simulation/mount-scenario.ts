@@ -75,7 +75,11 @@ export class MountFleet {
   }
 
   async #heal(): Promise<void> {
-    for (const device of this.#devices.values()) if (!device.isOnline) await device.goOnline()
+    for (const device of this.#devices.values()) {
+      if (device.isOnline) continue
+      assert.equal(await device.others(), 0, 'it was alone until now')
+      await device.goOnline()
+    }
     await this.#connected()
     // Whatever one has not heard of yet shows in its tree.
     await settle('all show the same', async () => {
@@ -88,10 +92,7 @@ export class MountFleet {
   async #connected(): Promise<void> {
     const others = this.#devices.size - 1
     for (const device of this.#devices.values()) {
-      await until(
-        async () => (await (await device.daemon()).status()).network.online === others,
-        `${others} others are online`
-      )
+      await until(async () => (await device.others()) === others, `${others} others are online`)
     }
   }
 }
@@ -117,6 +118,11 @@ class MountedDevice {
   async daemon(): Promise<ApiClient> {
     const home = await Home.locate({ GROVE_HOME: this.home.directory })
     return ApiClient.require(home, AbortSignal.timeout(COMMAND_MS_MAX))
+  }
+
+  /** How many others it is connected to. */
+  async others(): Promise<number> {
+    return (await (await this.daemon()).status()).network.online
   }
 
   async endProgram(): Promise<void> {

@@ -129,11 +129,13 @@ export class KeeperDrops {
       for (const one of blocks) {
         if (!this.#isContent(one.log)) continue
         await holds.inTurn(one, async () => {
+          // Somebody may have asked for them since.
+          if (!releases.isWaiting(key)) return
           const bitmap = intersection(one.bitmap, book.kept(one))
           if (!isEmptyBitmap(bitmap)) await holds.drop({ ...one, bitmap })
         })
       }
-      await releases.done(key)
+      if (releases.isWaiting(key)) await releases.done(key)
     }
   }
 

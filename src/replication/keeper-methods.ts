@@ -50,7 +50,7 @@ const HANDLERS: Handlers = {
     return DONE
   },
   hold: async ({ person, signal }, { blocks }) => ({
-    receipt: await person.holds.hold(blocks, signal)
+    receipt: await person.hold(blocks, signal)
   }),
   receipts: ({ person }, { since }) => person.book.since(since),
   challenge: ({ person }, { statement }) => person.audits.answer(statement),

@@ -185,6 +185,18 @@ export class KeeperPerson {
   }
 
   /**
+   * Keeps blocks; see {@link KeeperHolds.hold}. Nothing of them is garbage from then on.
+   *
+   * @returns a fresh receipt for all that is kept of the window
+   * @throws {ReplicationError} `FULL`, `IMBALANCE`, `UNAVAILABLE`; what came until then is kept
+   * @throws {SyncError} of the disk
+   */
+  async hold(blocks: BlockSet, signal: AbortSignal): Promise<Uint8Array> {
+    await this.releases.takeBackGarbage(blocks)
+    return this.holds.hold(blocks, signal)
+  }
+
+  /**
    * Resolves when operation logs are here up to a length and blocks are under receipt, all of it
    * on the disk.
    *
@@ -265,6 +277,7 @@ export class KeeperPerson {
   }
 
   async #holdMissing(blocks: BlockSet, signal: AbortSignal): Promise<void> {
+    await this.releases.takeBackGarbage(blocks)
     const kept = this.book.kept(blocks)
     const isKept = blocks.bitmap.every((byte, at) => (byte & ~(kept[at] ?? 0)) === 0)
     if (!isKept) await this.holds.hold(blocks, signal)

@@ -11,7 +11,13 @@
 import { RELEASE_DELAY_MS, openCancel, openRelease, type Release } from '../crypto/release.ts'
 import { equalBytes } from '../crypto/sodium.ts'
 import { decodeStatement } from '../crypto/statement.ts'
-import { emptyBitmap, union, type BlockSet } from '../sync/block-bitmap.ts'
+import {
+  emptyBitmap,
+  intersection,
+  isEmptyBitmap,
+  union,
+  type BlockSet
+} from '../sync/block-bitmap.ts'
 import type { Clock } from '../sync/clock.ts'
 import { logKey } from '../sync/log.ts'
 import { memberId, type Members } from '../sync/members.ts'
@@ -100,6 +106,27 @@ export class KeeperReleases {
   *dueGarbage(): Iterable<{ readonly key: Uint8Array; readonly blocks: readonly BlockSet[] }> {
     for (const { key, release } of this.#effective())
       if (release.kind === 'garbage') yield { key, blocks: release.windows.map(blockSetOf) }
+  }
+
+  /** Whether a release still waits: nobody took it back, and it was not carried out. */
+  isWaiting(key: Uint8Array): boolean {
+    return (this.#row(key)?.statement.length ?? 0) > 0
+  }
+
+  /**
+   * Somebody asks for blocks to be kept: those that were released as garbage are none, whoever said
+   * so. Their releases are cancelled whole; what else they name can be released anew.
+   *
+   * @throws {SyncError} of the disk
+   */
+  async takeBackGarbage({ log, window, bitmap }: BlockSet): Promise<void> {
+    for (const { key, row, release } of this.#all()) {
+      if (release.kind !== 'garbage') continue
+      const isAsked = release.windows
+        .map(blockSetOf)
+        .some(set => set.log === log && set.window === window && overlaps(set.bitmap, bitmap))
+      if (isAsked) await this.#keep(key, { ...row, statement: NO_STATEMENT, isCancelled: true })
+    }
   }
 
   /** What may be dropped of a window in excess. */
@@ -199,6 +226,10 @@ export class KeeperReleases {
 
 function blockSetOf(window: Release['windows'][number]): BlockSet {
   return { ...window, log: logKey(Buffer.from(window.log).toString('hex')) }
+}
+
+function overlaps(left: Uint8Array, right: Uint8Array): boolean {
+  return !isEmptyBitmap(intersection(left, right))
 }
 
 function refused(): ReplicationError {

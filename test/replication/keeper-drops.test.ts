@@ -127,6 +127,30 @@ t.test('garbage goes when its time has come, and counts until then', async t => 
   t.same([kept(), keeper.person.usage.usedBytes], [1, SUITE_BLOCK_BYTES])
 })
 
+t.test('garbage that somebody asks for is none, whoever else said so', async t => {
+  const { drops, keeper, clock, kept, release } = await stage()
+  const { person } = keeper
+  const { signal } = new AbortController()
+  await person.releases.add(release('garbage', blocksOf(log, 0, 5)))
+  await person.releases.add(release('garbage', blocksOf(log, 5, 9)))
+  clock.advance(RELEASE_DELAY_MS - 1)
+  await person.hold(blocksOf(log, 4, 5), signal)
+  clock.advance(1)
+  await drops.dropGarbage()
+  t.equal(kept(), 6, 'the other release takes effect')
+
+  await person.releases.add(release('garbage', blocksOf(log, 0, 4)))
+  clock.advance(RELEASE_DELAY_MS)
+  await Promise.all([drops.dropGarbage(), person.hold(blocksOf(log, 0, 4), signal)])
+  t.equal(kept(), 6, 'at the last moment too')
+
+  await person.releases.add(release('garbage', blocksOf(log, 0, 4), 7))
+  await person.durable({ logs: new Map(), blocks: [blocksOf(log, 1, 2)] }, signal)
+  clock.advance(RELEASE_DELAY_MS)
+  await drops.dropGarbage()
+  t.equal(kept(), 6, 'for an fsync too')
+})
+
 t.test('operations are never dropped', async t => {
   const { drops, keeper, clock, release } = await stage()
   const window = blocksOf(operations, 0, 10)

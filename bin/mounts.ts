@@ -126,8 +126,7 @@ export class Mounts {
     const files = await this.#drive.openVfs({ readOnly })
     try {
       const report = (message: string, cause: unknown): void => this.#log.write(message, cause)
-      const { vfs, onServed } = files
-      const options = { vfs, directory: path, readOnly, allowOther, report, onServed }
+      const options = { vfs: files.vfs, directory: path, readOnly, allowOther, report }
       const { mount, driver, notice } = await this.#run(request.driver, options)
       const status = { directory: path, driver, readOnly }
       this.#mounted = { mount, files, status, request: { ...request, directory: path } }

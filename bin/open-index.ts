@@ -16,12 +16,12 @@ import { SyncError } from '../src/sync/sync-error.ts'
 import { FILE_MODE } from './atomic-file.ts'
 import type { DaemonLog } from './daemon-log.ts'
 import type { DeviceLogs } from './device-logs.ts'
-import { FilesFirst } from './files-first.ts'
 import type { Home } from './home.ts'
 import { IndexSeal } from './index-seal.ts'
 import type { Progress } from './progress-bar.ts'
 import { systemRandom } from './system-random.ts'
 import { deviceNameOf } from './unlock-keys.ts'
+import { yieldToEventLoop } from './yield-to-event-loop.ts'
 
 /** What to open. */
 export interface IndexedOptions {
@@ -49,8 +49,6 @@ export interface Indexed {
   readonly replica: Replica
   /** The index. */
   readonly store: LmdbKeyValueStore
-  /** What merging gives way to. */
-  readonly files: FilesFirst
 }
 
 /**
@@ -92,7 +90,6 @@ async function openOrRemake(options: IndexedOptions): Promise<Indexed> {
 async function openReplica(options: IndexedOptions): Promise<Indexed> {
   const { home, log, logs, keys, remotes, clock, onProgress } = options
   const store = await LmdbKeyValueStore.open({ directory: home.indexDirectory })
-  const files = new FilesFirst()
   try {
     const { operationLog, contentLog } = logs.current
     const replica = await Replica.open({
@@ -101,7 +98,7 @@ async function openReplica(options: IndexedOptions): Promise<Indexed> {
       contentLog,
       earlier: logs.earlier,
       remotes,
-      yieldToEventLoop: files.giveWay,
+      yieldToEventLoop,
       device: deviceNameOf(keys),
       drive: keys.drive,
       keys: keys.keys,
@@ -112,7 +109,7 @@ async function openReplica(options: IndexedOptions): Promise<Indexed> {
       onIndexDamage: () => distrust(home, log),
       onProgress: (done, total) => onProgress({ done, total })
     })
-    return { replica, store, files }
+    return { replica, store }
   } catch (error) {
     await store.close()
     throw error

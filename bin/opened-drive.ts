@@ -220,7 +220,7 @@ export class OpenedDrive implements ServedDrive {
   }
 
   openVfs({ readOnly }: { readonly readOnly: boolean }): Promise<ServedVfs> {
-    const { replica, home, clock, files } = this.#parts
+    const { replica, home, clock } = this.#parts
     const statfs = () => diskStatus(home.directory)
     const custody = this.#custodyView
     const vfs = new DriveVfs({ replica, clock, readOnly, statfs, custody, yieldToEventLoop })
@@ -232,7 +232,6 @@ export class OpenedDrive implements ServedDrive {
     }
     return Promise.resolve({
       vfs,
-      onServed: files.used,
       get openFiles() {
         return vfs.openFiles
       },

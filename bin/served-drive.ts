@@ -40,8 +40,6 @@ export interface ServedVfs {
   readonly vfs: Vfs
   /** How many files and directories are open. */
   readonly openFiles: number
-  /** To be told when file operations were served: they go before what else the drive does. */
-  readonly onServed: () => void
   /** Commits what is written and lets go. Idempotent. */
   close(): Promise<void>
 }

@@ -193,6 +193,7 @@ export class Replication {
       onFrozen: log => this.#freeze(log)
     }
     pairs.onAdded = pair => this.#added(pair)
+    this.setTakesContent(this.#takesContent)
     for (const announcement of pairs.announcements) this.#follow(announcement)
     network.mayConnect = publicKey => this.#mayConnect(publicKey)
     network.onConnection = connection => this.#connected(connection)

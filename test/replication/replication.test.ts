@@ -34,6 +34,29 @@ function networkOf(device: ReplicatedDevice, on: MemoryFabric): MemoryPeerNetwor
 
 const text = (bytes: Uint8Array | undefined): string => Buffer.from(bytes ?? []).toString()
 
+t.test('no content is taken unasked of a pair that was known before the start', async t => {
+  const drive = await ReplicatedDrive.make()
+  const a = await drive.device('a')
+  const announcements = a.pairs.announcements.map(({ bytes }) => bytes)
+  const b = await drive.device('b', { announcements, takesContent: false })
+  t.teardown(async () => {
+    await a.close()
+    await b.close()
+  })
+  const on = fabric()
+  a.connect(networkOf(a, on))
+  b.connect(networkOf(b, on))
+  await until('a conversation', () => b.met.length === 1 && a.met.length === 1)
+  for (let index = 0; index < 20; index++)
+    await a.commit(Buffer.from(`entry ${String(index)}`), [Buffer.alloc(500, index)])
+  await until('the entries', () => b.pairOf(a)?.operationLog.length === 20)
+  const content = b.pairOf(a)?.contentLog
+  t.same(
+    Array.from({ length: 20 }, (_, index) => content?.has(index)),
+    Array.from({ length: 20 }, () => false)
+  )
+})
+
 t.test('two devices: what was there before is caught up, what comes is pushed', async t => {
   const drive = await ReplicatedDrive.make()
   const [a, b] = [await drive.device('a'), await drive.device('b')]

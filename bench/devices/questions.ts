@@ -233,16 +233,17 @@ async function mergeLate(
   await eventually('the late ones are here', PATIENCE_MS, isMerged)
   const took = performance.now() - connected
   watch.child.stdin?.end('stop\n')
-  const worst = Number(await watch.output)
+  const { call, round } = JSON.parse(await watch.output) as { call: number; round: number }
   return [
     { what: 'mount and connect', value: `${((connected - from) / 1000).toFixed(1)} s` },
     { what, value: `${(took / 1000).toFixed(1)} s`, goal: '2 s', met: took <= 2_000 },
     {
-      what: 'the longest that a file operation was held up meanwhile (create to unlink)',
-      value: `${worst.toFixed(0)} ms`,
+      what: 'the longest that a file operation was held up meanwhile',
+      value: `${call.toFixed(0)} ms`,
       goal: '50 ms',
-      met: worst <= 50
-    }
+      met: call <= 50
+    },
+    { what: 'the longest round of five (create to unlink)', value: `${round.toFixed(0)} ms` }
   ]
 }
 

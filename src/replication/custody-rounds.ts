@@ -90,6 +90,8 @@ export class CustodyRounds {
     sites: new Map(),
     devices: new Map()
   }
+  /** How many of each queue were planned in vain since anything happened. */
+  #triedCounts = noneTried()
   /** What lacks copies that cannot be made now. */
   readonly #waiting = new Map<string, LogWindowPlace>()
   readonly #settled = new Map<string, Uint8Array>()
@@ -129,6 +131,7 @@ export class CustodyRounds {
   touch({ log, window }: LogWindowPlace): void {
     if (this.#abort.signal.aborted) return
     this.#dirty.set(`${log}/${window}`, { log, window })
+    this.#triedCounts = noneTried()
     this.#wake()
   }
 
@@ -136,6 +139,7 @@ export class CustodyRounds {
   retry(): void {
     for (const [key, place] of this.#waiting) this.#dirty.set(key, place)
     this.#waiting.clear()
+    this.#triedCounts = noneTried()
     this.#wake()
   }
 
@@ -171,15 +175,20 @@ export class CustodyRounds {
   #runRound(): void {
     this.#sortDirty()
     let plans = 0
+    let isInVain = true
     for (const urgency of ORDER_URGENCIES) {
-      for (const [key, place] of [...this.#queues[urgency]]) {
-        if (!this.#canStart()) break
+      const queue = this.#queues[urgency]
+      for (const [key, place] of [...queue]) {
+        if (!this.#canStart() || this.#triedCounts[urgency] >= queue.size) break
         if (plans++ >= PLANS_PER_ROUND_MAX) break
-        this.#queues[urgency].delete(key)
-        this.#begin(key, place)
+        queue.delete(key)
+        if (this.#begin(key, place)) isInVain = false
       }
     }
-    if (this.#dirty.size > 0 || (plans > PLANS_PER_ROUND_MAX && this.#canStart())) this.#wake(0)
+    if (this.#dirty.size > 0) this.#wake(0)
+    // Where all wait for a keeper that is busy another may be idle for long: no reason to hurry.
+    else if (plans > PLANS_PER_ROUND_MAX && this.#canStart())
+      this.#wake(isInVain ? ROUND_DELAY_MS : 0)
     this.#retryInTime()
   }
 
@@ -200,15 +209,19 @@ export class CustodyRounds {
     }
   }
 
-  #begin(key: string, place: LogWindowPlace): void {
+  /** @returns whether it need not be planned in vain again */
+  #begin(key: string, place: LogWindowPlace): boolean {
     const { urgency, orders } = this.#plan(place)
-    if (urgency === undefined) return
+    if (urgency === undefined) return true
     if (orders.length === 0) {
       this.#waiting.set(key, place)
-      return
+      return true
     }
     const later = orders.filter(order => !this.#start(order))
-    if (later.length > 0) this.#queues[urgency].set(key, place)
+    if (later.length === 0) return true
+    this.#queues[urgency].set(key, place)
+    this.#triedCounts[urgency]++
+    return later.length < orders.length
   }
 
   #plan(place: LogWindowPlace): ReturnType<CopyPlanner['plan']> {
@@ -375,6 +388,10 @@ export class CustodyRounds {
   #nowMs(): number {
     return nowMs(this.#parts.clock)
   }
+}
+
+function noneTried(): Record<OrderUrgency, number> {
+  return { operations: 0, floor: 0, wish: 0, sites: 0, devices: 0 }
 }
 
 function keyOf({ log, window }: LogWindowPlace): string {

@@ -6,6 +6,7 @@ import {
   HOLDS_MAX,
   LEFT_ALONE_MS,
   OPERATIONS_ALONE_MS_MAX,
+  PLANS_PER_ROUND_MAX,
   ROUND_DELAY_MS
 } from '../../src/replication/custody-rounds.ts'
 import type { CustodyRoundsParts } from '../../src/replication/custody-rounds.ts'
@@ -18,7 +19,16 @@ const full = rangeBitmap({ window: 0, from: 0, to: 1024 })
 
 function setUp(
   keepers: number,
-  windows: number
+  windows: number,
+  {
+    copies = 1,
+    bitmap = full,
+    changes
+  }: {
+    readonly copies?: number
+    readonly bitmap?: Uint8Array
+    readonly changes?: (set: PlannedBook) => Partial<CustodyRoundsParts>
+  } = {}
 ): { readonly set: PlannedBook; readonly rounds: CustodyRounds; readonly refused: string[] } {
   const set = plannedBook(keepers)
   const refused: string[] = []
@@ -26,7 +36,8 @@ function setUp(
     ...set.parts,
     own: { ...set.parts.own, stored: () => full },
     book: set.book,
-    onRefused: ({ info }) => refused.push(info.id)
+    onRefused: ({ info }) => refused.push(info.id),
+    ...changes?.(set)
   }
   const rounds = new CustodyRounds(parts)
   const serve = (keeper: string, log: typeof CONTENT, index: number) =>
@@ -38,11 +49,11 @@ function setUp(
     entry.isReady = true
   }
   set.book.onTouch = place => rounds.touch(place)
-  const redundancy = { copies: 1, floor: 1, sites: 1 }
+  const redundancy = { copies, floor: 1, sites: 1 }
   const needs = Array.from({ length: windows }, (_, window) => ({
     log: CONTENT,
     window,
-    bitmap: full,
+    bitmap,
     redundancy,
     bytes: 1024
   }))
@@ -117,6 +128,34 @@ t.test('nobody is asked for what another device acts for', async t => {
   await set.world.run(60_000)
   t.equal(keeper.signed.size, 1)
   await other.close()
+})
+
+t.test('while all wait for a keeper that is busy, an idle one costs nothing', async t => {
+  let timers = 0
+  const counting = ({ world: { clock } }: PlannedBook): Partial<CustodyRoundsParts> => ({
+    clock: {
+      now: () => clock.now(),
+      after: (delayMs, callback) => {
+        if (++timers > 10_000) throw new RangeError('round and round')
+        return clock.after(delayMs, callback)
+      }
+    }
+  })
+  const bitmap = rangeBitmap({ window: 0, from: 0, to: 1 })
+  const count = 3 * PLANS_PER_ROUND_MAX
+  const { set, rounds } = setUp(2, count, { copies: 2, bitmap, changes: counting })
+  const [slow, fast] = set.keepers
+  assert(slow && fast)
+  slow.faults.latencyMs = 60_000
+  await set.world.run(30_000)
+  t.equal(fast.signed.size, count, 'it has all that it can have')
+  const before = timers
+  await set.world.run(20_000)
+  t.equal(timers, before, 'and then there is nothing to do')
+  slow.faults.latencyMs = 0
+  await set.world.run(60_000)
+  t.equal(slow.signed.size, count, 'until the other is not busy any more')
+  t.equal(rounds.openWindows, 0)
 })
 
 t.test('close() gives up what is under way', async t => {

@@ -49,6 +49,7 @@ import {
 } from './pending-releases.ts'
 import { rankedFor } from './placement.ts'
 import { ReplicationError, type ReplicationErrorCode } from './replication-error.ts'
+import { SerialTurns } from './serial-turns.ts'
 import { nowMs } from './wall-time.ts'
 import { assessWindow, type AssessedGroup } from './window-assessment.ts'
 
@@ -118,6 +119,8 @@ export class CopyReleaser {
   readonly #refusals = new Map<string, ReplicationErrorCode>()
   /** Those that were removed and were told what they may forget, since they are connected. */
   readonly #told = new WeakSet<HolderLink>()
+  /** One order at a time: what is being released is not seen until the keeper took it. */
+  readonly #orders = new SerialTurns(1)
   #timer: Timer | undefined
   #running: Promise<void> | undefined
 
@@ -153,18 +156,8 @@ export class CopyReleaser {
    * @throws {ReplicationError} `REFUSED` when not all of the drive may be known here, `UNAVAILABLE`
    *   while it is not known what is needed
    */
-  async trim(): Promise<readonly ReleasedCopies[]> {
-    this.#checkMayRelease()
-    await this.#learnAll()
-    const { book, releases } = this.#parts
-    const orders = new Map<string, ReleaseOrder>()
-    for (const place of book.needs.contentWindows())
-      for (const group of book.assess(place))
-        for (const keeper of this.#tooMany(place, group)) {
-          const bitmap = difference(group.bitmap, releases.blocksAt(keeper, place))
-          addOrder(orders, { keeper, floor: group.redundancy.copies }, { ...place, bitmap })
-        }
-    return await this.#releaseAll([...orders.values()])
+  trim(): Promise<readonly ReleasedCopies[]> {
+    return this.#orders.run('', () => this.#trim())
   }
 
   /**
@@ -172,19 +165,8 @@ export class CopyReleaser {
    *
    * @throws {ReplicationError} as {@link CopyReleaser.trim}
    */
-  async releaseRemoved(keeper: KeeperId): Promise<ReleasedCopies> {
-    this.#checkMayRelease()
-    const { book, releases } = this.#parts
-    const orders = new Map<string, ReleaseOrder>()
-    for (const row of [...book.ledger.rowsOf(keeper)]) {
-      const kept = difference(rowBlocks(row).bitmap, releases.blocksAt(keeper, row))
-      for (const { bitmap, redundancy } of book.needs.contentAt(row)) {
-        const set = { log: row.log, window: row.window, bitmap: intersection(bitmap, kept) }
-        addOrder(orders, { keeper, floor: redundancy.floor }, set)
-      }
-    }
-    const [released] = await this.#releaseAll([...orders.values()])
-    return released ?? { keeper, told: NOTHING, away: NOTHING, refusal: undefined }
+  releaseRemoved(keeper: KeeperId): Promise<ReleasedCopies> {
+    return this.#orders.run('', () => this.#releaseRemoved(keeper))
   }
 
   /**
@@ -193,17 +175,8 @@ export class CopyReleaser {
    *
    * @returns what became of it, by keeper
    */
-  async cancel(): Promise<readonly ReleasedCopies[]> {
-    await this.#learnAll()
-    const { book, releases } = this.#parts
-    const done: ReleasedCopies[] = []
-    for (const release of releases.all()) {
-      const entry = book.roster.get(release.keeper)
-      if (release.kind !== 'excess' || entry?.info.leaving !== undefined) continue
-      const amount = this.#amountOf(release.keeper, release.blocks)
-      done.push(await this.#tell(release.keeper, amount, link => this.#cancel(link, release)))
-    }
-    return joined(done)
+  cancel(): Promise<readonly ReleasedCopies[]> {
+    return this.#orders.run('', () => this.#cancelExcess())
   }
 
   /**
@@ -262,6 +235,48 @@ export class CopyReleaser {
     this.#abort.abort()
     this.#timer?.cancel()
     await this.#running?.catch(() => undefined)
+  }
+
+  async #trim(): Promise<readonly ReleasedCopies[]> {
+    this.#checkMayRelease()
+    await this.#learnAll()
+    const { book, releases } = this.#parts
+    const orders = new Map<string, ReleaseOrder>()
+    for (const place of book.needs.contentWindows())
+      for (const group of book.assess(place))
+        for (const keeper of this.#tooMany(place, group)) {
+          const bitmap = difference(group.bitmap, releases.blocksAt(keeper, place))
+          addOrder(orders, { keeper, floor: group.redundancy.copies }, { ...place, bitmap })
+        }
+    return await this.#releaseAll([...orders.values()])
+  }
+
+  async #releaseRemoved(keeper: KeeperId): Promise<ReleasedCopies> {
+    this.#checkMayRelease()
+    const { book, releases } = this.#parts
+    const orders = new Map<string, ReleaseOrder>()
+    for (const row of [...book.ledger.rowsOf(keeper)]) {
+      const kept = difference(rowBlocks(row).bitmap, releases.blocksAt(keeper, row))
+      for (const { bitmap, redundancy } of book.needs.contentAt(row)) {
+        const set = { log: row.log, window: row.window, bitmap: intersection(bitmap, kept) }
+        addOrder(orders, { keeper, floor: redundancy.floor }, set)
+      }
+    }
+    const [released] = await this.#releaseAll([...orders.values()])
+    return released ?? { keeper, told: NOTHING, away: NOTHING, refusal: undefined }
+  }
+
+  async #cancelExcess(): Promise<readonly ReleasedCopies[]> {
+    await this.#learnAll()
+    const { book, releases } = this.#parts
+    const done: ReleasedCopies[] = []
+    for (const release of releases.all()) {
+      const entry = book.roster.get(release.keeper)
+      if (release.kind !== 'excess' || entry?.info.leaving !== undefined) continue
+      const amount = this.#amountOf(release.keeper, release.blocks)
+      done.push(await this.#tell(release.keeper, amount, link => this.#cancel(link, release)))
+    }
+    return joined(done)
   }
 
   async #round(): Promise<void> {

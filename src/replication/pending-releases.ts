@@ -63,8 +63,9 @@ export class PendingReleases {
       .reduce((all, { bitmap }) => union(all, bitmap), emptyBitmap())
   }
 
-  /** Remembers one that was handed over. */
+  /** Remembers one that was handed over; once, although the keeper may tell of it before. */
   add(record: ReleaseRecord): void {
+    if (this.has(record.keeper, record.hash)) return
     const release = opened(record)
     if (release === undefined) throw new RangeError('no release')
     this.#store.putRelease(record)

@@ -281,6 +281,22 @@ t.test('what a keeper has that the user does without goes in time, and it is tol
   t.equal(world.honestCopies(0), 2)
 })
 
+t.test('what is being released is not released a second time meanwhile', async t => {
+  const { world, device } = await scene()
+  const leaving = keeperOf(world)
+  leaving.faults.latencyMs = 100
+  world.name(leaving, { leaving: 'removed', addedMs: 0 })
+  await world.run(10)
+  // It says what waits there sooner than it has a release on its disk.
+  leaving.faults.latencyMs = 200
+  const order = device.custodian.releaseRemoved(leaving.id)
+  await world.run(10 * SECOND)
+  t.equal((await order).told.blocks, 100)
+  t.equal(leaving.releases.length, 1)
+  t.match(device.custodian.waitingReleases(), [{ blocks: 100 }])
+  t.equal(device.custodian.waitingReleases().length, 1)
+})
+
 t.test('it keeps all until others are there that keep the floor', async t => {
   const { world, device } = await scene()
   const leaving = keeperOf(world)

@@ -35,9 +35,11 @@ t.test('what was handed over is known after a restart, until it is removed', asy
   releases.add(record(0, 0, 4))
   releases.add(record(0, 8, 9))
   releases.add(record(1, 0, 4))
+  releases.add(record(1, 0, 4))
+  t.equal(releases.all().length, 3, 'each once')
   t.same(releases.blocksAt(KEEPER, { log: CONTENT, window: 0 }), range(0, 4).with(1, 1))
   t.same(releases.blocksAt('00'.repeat(32), { log: CONTENT, window: 0 }), emptyBitmap())
-  t.throws(() => releases.add({ ...record(0, 0, 1), statement: filled(9, 9) }), RangeError)
+  t.throws(() => releases.add({ ...record(0, 1, 2), statement: filled(9, 9) }), RangeError)
   await store.flush()
 
   const again = new PendingReleases(store, [

@@ -196,12 +196,9 @@ export class CopyPlanner {
   }
 
   /** Only what is here, or with somebody who is connected, can be handed on. */
-  #obtainable(place: LogWindowPlace, { bitmap, counting, keepers }: AssessedGroup): Uint8Array {
+  #obtainable(place: LogWindowPlace, { bitmap, keepers }: AssessedGroup): Uint8Array {
     const { book } = this.#parts
-    // What is about to be released is as good as any other copy until then.
-    const leaving = keepers.filter(id => book.roster.stateOf(id) === 'leaving')
-    const sources = [...counting, ...leaving]
-    const isThere = sources.some(id => book.roster.get(id)?.link !== undefined)
+    const isThere = keepers.some(id => book.roster.sourceOf(id) !== undefined)
     return isThere ? bitmap : intersection(bitmap, book.storedAt(place))
   }
 

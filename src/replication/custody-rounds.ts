@@ -330,11 +330,8 @@ export class CustodyRounds {
       const valid = book.validAt({ keeper, log, window })
       return valid !== undefined && hasBit(valid, index) ? [keeper] : []
     })
-    return rankedFor(keepers, { log, window: index }).flatMap(keeper => {
-      const state = book.roster.stateOf(keeper)
-      const isGood = state === 'held' || state === 'leaving'
-      return (isGood ? book.roster.get(keeper)?.link : undefined) ?? []
-    })
+    const ranked = rankedFor(keepers, { log, window: index })
+    return ranked.flatMap(keeper => book.roster.sourceOf(keeper) ?? [])
   }
 
   #leaveAlone(order: HoldOrder): void {

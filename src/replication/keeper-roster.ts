@@ -157,6 +157,17 @@ export class KeeperRoster {
     return entry && this.#stateOf(entry)
   }
 
+  /**
+   * Of whom verified copies can be had now: whoever is relied on and connected, and whoever the
+   * user does without, until it has forgotten them. What comes is verified in any case.
+   */
+  sourceOf(id: KeeperId): HolderLink | undefined {
+    const entry = this.#entries.get(id)
+    if (entry === undefined) return undefined
+    const state = this.#stateOf(entry)
+    return state === 'held' || state === 'leaving' ? entry.link : undefined
+  }
+
   /** Where a computer stands; of this device too. */
   factsOf(id: KeeperId): CopyFacts | undefined {
     const { device } = this.#parts

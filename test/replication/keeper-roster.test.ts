@@ -71,6 +71,23 @@ t.test('only who is connected and known is ready; the newest connection counts',
   t.equal(roster.factsOf(A), undefined)
 })
 
+t.test('copies are had of whoever is relied on, and of whoever leaves', async t => {
+  const { clock, info, open, link } = setUp()
+  const { roster } = await open()
+  roster.set([info(A)])
+  t.equal(roster.sourceOf(A), undefined, 'not connected')
+  t.equal(roster.sourceOf(B), undefined, 'no keeper')
+  const connection = link(A)
+  roster.connected(connection)
+  t.equal(roster.sourceOf(A), connection)
+  roster.set([{ ...info(A), leaving: 'removed' }])
+  t.equal(roster.sourceOf(A), connection, 'until it has forgotten them')
+  const entry = roster.get(A)
+  assert(entry)
+  for (let times = 0; times < 9; times++) entry.standing.failed(clock.nowMs, 1)
+  t.equal(roster.sourceOf(A), undefined, 'a liar is no source')
+})
+
 t.test('pauses grow for the same refusal and end with success or a new connection', async t => {
   const { clock, info, open, link } = setUp()
   const { roster } = await open()

@@ -5,7 +5,6 @@
  * @module
  */
 import type { KeyFileContent } from '../src/crypto/key-file.ts'
-import { equalBytes } from '../src/crypto/sodium.ts'
 import {
   CUSTODY_SETTINGS_DEFAULT,
   type CustodySettings
@@ -259,7 +258,7 @@ export class DriveCustody {
         name: this.#parts.peers.members.bySigning(id)?.name ?? 'this device',
         machineTag: Buffer.from(machine).toString('hex')
       },
-      mayRelease: signer => this.#mayRelease(signer),
+      mayRelease: signer => this.#parts.peers.members.hasRight(signer, 'release'),
       store: stores.ledger,
       own: this.#blocks,
       signer: new DeviceSigner({
@@ -394,13 +393,6 @@ export class DriveCustody {
       addedMs: 0
     }))
     return [...kept, ...others, ...removed]
-  }
-
-  #mayRelease(signer: Uint8Array): boolean {
-    const { peers, keys } = this.#parts
-    if (equalBytes(signer, keys.identity)) return true
-    const member = peers.members.bySigning(memberId(signer))
-    return member?.isSuspended === false && member.rights.includes('release')
   }
 
   /** Those that may have something to forget. */

@@ -10,7 +10,7 @@
  * @module
  */
 import type { ByteReader } from './byte-reader.ts'
-import type { ByteWriter } from './byte-writer.ts'
+import { ByteWriter } from './byte-writer.ts'
 import { PUBLIC_KEY_BYTES } from './sodium.ts'
 
 /** How many blocks a window has. */
@@ -32,7 +32,14 @@ export interface LogWindow {
 
 /** Writes {@link LOG_WINDOW_BYTES}. */
 export function writeLogWindow(writer: ByteWriter, { log, window, bitmap }: LogWindow): void {
-  writer.put(log, PUBLIC_KEY_BYTES).u32(window).put(bitmap, WINDOW_BITMAP_BYTES)
+  const name = logWindowName({ log, window })
+  writer.put(name, name.length).put(bitmap, WINDOW_BITMAP_BYTES)
+}
+
+/** How {@link writeLogWindow} names a window: a statement without these bytes is not about it. */
+export function logWindowName({ log, window }: Pick<LogWindow, 'log' | 'window'>): Uint8Array {
+  const writer = new ByteWriter(new Uint8Array(LOG_WINDOW_BYTES - WINDOW_BITMAP_BYTES))
+  return writer.put(log, PUBLIC_KEY_BYTES).u32(window).end()
 }
 
 /** Reads {@link LOG_WINDOW_BYTES}. @throws {CryptoError} `TRUNCATED` */

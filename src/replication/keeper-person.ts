@@ -10,6 +10,7 @@ import {
   emptyBitmap,
   indexesOf,
   isEmptyBitmap,
+  isSubset,
   setBit,
   type BlockSet
 } from '../sync/block-bitmap.ts'
@@ -279,8 +280,7 @@ export class KeeperPerson {
   async #holdMissing(blocks: BlockSet, signal: AbortSignal): Promise<void> {
     await this.releases.takeBackGarbage(blocks)
     const kept = this.book.kept(blocks)
-    const isKept = blocks.bitmap.every((byte, at) => (byte & ~(kept[at] ?? 0)) === 0)
-    if (!isKept) await this.holds.hold(blocks, signal)
+    if (!isSubset(blocks.bitmap, kept)) await this.holds.hold(blocks, signal)
   }
 
   #checkKnown(log: LogKey): void {

@@ -8,6 +8,7 @@
  *
  * @module
  */
+import { logWindowName } from '../crypto/log-window.ts'
 import { RELEASE_DELAY_MS, openCancel, openRelease, type Release } from '../crypto/release.ts'
 import { equalBytes } from '../crypto/sodium.ts'
 import { decodeStatement } from '../crypto/statement.ts'
@@ -115,18 +116,27 @@ export class KeeperReleases {
 
   /**
    * Somebody asks for blocks to be kept: those that were released as garbage are none, whoever said
-   * so. Their releases are cancelled whole; what else they name can be released anew.
+   * so. Their releases are forgotten whole: what else they name can be released anew, and waits as
+   * long as if it had never been.
    *
    * @throws {SyncError} of the disk
    */
   async takeBackGarbage({ log, window, bitmap }: BlockSet): Promise<void> {
-    for (const { key, row, release } of this.#all()) {
-      if (release.kind !== 'garbage') continue
-      const isAsked = release.windows
+    const { records, identity } = this.#parts
+    // Every hold and many an fsync come here: only what is about the window is opened.
+    const name = Buffer.from(logWindowName({ log: Buffer.from(log, 'hex'), window }))
+    const isAsked = ({ kind, windows }: Release): boolean =>
+      kind === 'garbage' &&
+      windows
         .map(blockSetOf)
         .some(set => set.log === log && set.window === window && overlaps(set.bitmap, bitmap))
-      if (isAsked) await this.#keep(key, { ...row, statement: NO_STATEMENT, isCancelled: true })
-    }
+    const asked = [...records.releases.rows([identity])].filter(
+      ({ row: { statement } }) =>
+        Buffer.from(statement.buffer, statement.byteOffset, statement.length).includes(name) &&
+        isAsked(openRelease(statement))
+    )
+    if (asked.length === 0) return
+    await records.commit(asked.map(({ rest }) => records.releases.remove(identity, rest)))
   }
 
   /** What may be dropped of a window in excess. */
@@ -162,7 +172,7 @@ export class KeeperReleases {
     const release = openRelease(bytes)
     const { drive, keeper, clock } = this.#parts
     const isForUs = equalBytes(release.drive, drive) && equalBytes(release.keeper, keeper)
-    if (!isForUs || !this.#mayRelease(release.signer)) throw refused()
+    if (!isForUs || !this.#parts.members.hasRight(release.signer, 'release')) throw refused()
     if (release.issuedMs < nowMs(clock) - RELEASE_AGE_MS_MAX) throw refused()
     const known = this.#row(release.hash)
     if (known !== undefined && (known.isCancelled || known.statement.length > 0)) return
@@ -201,9 +211,10 @@ export class KeeperReleases {
   }
 
   #effective(): readonly KnownRelease[] {
-    const now = nowMs(this.#parts.clock)
+    const { clock, members } = this.#parts
+    const now = nowMs(clock)
     return this.#all().filter(({ row, release }) => {
-      if (row.isCancelled || !this.#mayRelease(release.signer)) return false
+      if (row.isCancelled || !members.hasRight(release.signer, 'release')) return false
       return this.#isIdentity(release.signer) || row.receivedMs + RELEASE_DELAY_MS <= now
     })
   }
@@ -215,12 +226,6 @@ export class KeeperReleases {
   #isMember(signer: Uint8Array): boolean {
     if (this.#isIdentity(signer)) return true
     return this.#parts.members.bySigning(memberId(signer))?.isSuspended === false
-  }
-
-  #mayRelease(signer: Uint8Array): boolean {
-    if (this.#isIdentity(signer)) return true
-    const member = this.#parts.members.bySigning(memberId(signer))
-    return member?.isSuspended === false && member.rights.includes('release')
   }
 }
 

@@ -156,6 +156,13 @@ export class Members {
     return this.#bySigning.get(id)
   }
 
+  /** Whether a key is the person's own, or that of a device that has a right and is not put out. */
+  hasRight(signer: Uint8Array, right: Right): boolean {
+    if (equalBytes(signer, this.#identity)) return true
+    const member = this.#bySigning.get(memberId(signer))
+    return member?.isSuspended === false && member.rights.includes(right)
+  }
+
   /** The member whose connections come from this network key, 32 bytes. */
   byNetwork(publicKey: Uint8Array): Member | undefined {
     return this.#byNetwork.get(hexOf(publicKey))

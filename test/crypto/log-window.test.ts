@@ -6,6 +6,7 @@ import {
   LOG_WINDOW_BYTES,
   WINDOW_BITMAP_BYTES,
   WINDOW_BLOCKS,
+  logWindowName,
   readLogWindow,
   writeLogWindow
 } from '../../src/crypto/log-window.ts'
@@ -28,6 +29,7 @@ t.test('readLogWindow() gives back what writeLogWindow() wrote, in fixed bytes',
   t.equal(WINDOW_BLOCKS, 1024)
   const bytes = written(window)
   t.equal(toHex(bytes), `${'01'.repeat(32)}01020304${'81'.repeat(128)}`)
+  t.equal(toHex(logWindowName(window)), toHex(bytes).slice(0, 72))
   const reader = new ByteReader(bytes)
   t.same(readLogWindow(reader), window)
   reader.end()

@@ -138,6 +138,25 @@ t.test('all members see what waits, in the order of the hashes', async t => {
   t.same(seen.map(toHex).toSorted(), kept.toSorted())
 })
 
+t.test('what is asked for again is no garbage, however often it is said to be', async t => {
+  const { releases, clock, release, due } = await stage()
+  const other = { ...place, window: place.window + 1 }
+  const windows = [{ ...other, log: Buffer.from(place.log, 'hex'), bitmap }]
+  await releases.add(release({ windows }))
+  await releases.add(release({ kind: 'excess', floor: 3 }))
+  for (let round = 0; round <= RELEASES_MAX; round++) {
+    const bytes = release({ issuedMs: VIRTUAL_START_SEC * 1000 + round })
+    await releases.add(bytes)
+    await releases.takeBackGarbage({ ...place, bitmap: emptyBitmap() })
+    t.equal(releases.isWaiting(releaseHash(bytes)), true)
+    await releases.takeBackGarbage({ ...place, bitmap })
+    t.equal(releases.isWaiting(releaseHash(bytes)), false)
+  }
+  clock.advance(RELEASE_DELAY_MS)
+  t.equal(due(), 1, 'what is about another window stays')
+  t.same(releases.excess(place).bitmap, bitmap, 'and what is no garbage')
+})
+
 t.test('excess is left to drops with locks', async t => {
   const { releases, clock, release, due } = await stage()
   await releases.add(release({ kind: 'excess', floor: 3 }))

@@ -71,10 +71,14 @@ t.test('add() makes members and says what became of a statement', async t => {
   t.equal(members.byNetwork(laptop.network.publicKey), member)
   t.equal(members.byNetwork(laptop.signing.publicKey), undefined)
   t.equal(members.bySigning(memberId(phone.signing.publicKey)), undefined)
+  const keys = [person.identity.signing, laptop.signing, phone.signing]
+  const mayRelease = () => keys.map(({ publicKey }) => members.hasRight(publicKey, 'release'))
+  t.same(mayRelease(), [true, true, false], 'the person, a device, and a stranger')
   t.same(members.head, { listVersion: 3, previous: blake2b(ofLaptop) })
   t.equal(members.add(ofPhone), 'added')
   t.equal(members.add(noMoreLaptop), 'added')
   t.same(shown(members), ['desk', '-laptop', 'phone'])
+  t.same(mayRelease(), [true, false, true], 'no device that was put out')
   t.equal(changes, 4)
 })
 

@@ -24,6 +24,7 @@ import { XATTR_REDUNDANCY } from '../src/sync/effective-redundancy.ts'
 import { memberId } from '../src/sync/members.ts'
 import type { Replica } from '../src/sync/replica.ts'
 import {
+  HOLDER_KEY_DIGITS_MIN,
   AT_RISK_LISTED_MAX,
   type ExplainAnswer,
   type ExplainedComputer,
@@ -47,6 +48,7 @@ import { pathText } from './drive-path.ts'
 import type { DrivePeers } from './drive-peers.ts'
 import { GroveError } from './grove-error.ts'
 import { jsonName } from './printable-name.ts'
+import { GIB_DAY_MIB_SECONDS } from './readable-work.ts'
 import { refusalWords } from './refusal-words.ts'
 import type { DrivePath, NetworkCustody } from './served-drive.ts'
 import { yieldToEventLoop } from './yield-to-event-loop.ts'
@@ -59,8 +61,6 @@ export const EXPLAINED_INODES_MAX = 20_000
 
 /** How many files are looked at before others have their turn. */
 const FILES_PER_STEP = 64
-
-const GIB_DAY_IN_MIB_SEC = 1024 * 86_400
 
 /** What answers; all of it is borrowed. */
 export interface CustodyAnswersParts {
@@ -338,8 +338,8 @@ export class CustodyAnswers implements NetworkCustody {
     const kept = balances.mibSecondsOf(id)
     const given = person === undefined ? undefined : ownHolders.keptFor(person)
     return {
-      ...(kept !== undefined && { keptGibDays: kept / GIB_DAY_IN_MIB_SEC }),
-      ...(given !== undefined && { givenGibDays: given / GIB_DAY_IN_MIB_SEC })
+      ...(kept !== undefined && { keptGibDays: kept / GIB_DAY_MIB_SECONDS }),
+      ...(given !== undefined && { givenGibDays: given / GIB_DAY_MIB_SECONDS })
     }
   }
 
@@ -474,9 +474,6 @@ function decodedCode(text: string): HolderCode {
   }
 }
 
-/** At least so much of a key names a holder. */
-const KEY_DIGITS_MIN = 8
-
 function findHolder(all: readonly Holder[], name: string): Holder {
   const named = all.filter(({ statement }) => statement.name === name)
   const found = named.length > 0 ? named : all.filter(({ id }) => isKeyOf(id, name))
@@ -502,7 +499,7 @@ function explainTrim(cause: unknown): never {
 }
 
 function isKeyOf(id: string, text: string): boolean {
-  return text.length >= KEY_DIGITS_MIN && id.startsWith(text.toLowerCase())
+  return text.length >= HOLDER_KEY_DIGITS_MIN && id.startsWith(text.toLowerCase())
 }
 
 function amountOf(unwell: SurvivalReport['levels'][number]['unwell']): number {

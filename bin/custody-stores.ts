@@ -37,25 +37,30 @@ export interface CustodyStoresOptions {
   readonly log: DaemonLog
 }
 
+interface Opened {
+  close(): Promise<void>
+}
+
 /** See the module. */
 export class CustodyStores {
   /** What others keep. */
   readonly ledger: CustodyStore
   /** Answers the person's other devices. */
   readonly keeper: Keeper
-  readonly #stores: readonly LmdbKeyValueStore[]
+  /** What was opened, the last first. */
+  readonly #opened: readonly Opened[]
 
-  private constructor(ledger: CustodyStore, keeper: Keeper, stores: readonly LmdbKeyValueStore[]) {
+  private constructor(ledger: CustodyStore, keeper: Keeper, opened: readonly Opened[]) {
     this.ledger = ledger
     this.keeper = keeper
-    this.#stores = stores
+    this.#opened = opened
   }
 
   /** Opens them, anew where they are damaged: keepers tell what they keep. @throws {SyncError} */
   static async open(options: CustodyStoresOptions): Promise<CustodyStores> {
     const { home, keys, machine, logs, members, clock, log } = options
     const directory = join(home.directory, 'custody')
-    const opened: { close(): Promise<void> }[] = []
+    const opened: Opened[] = []
     try {
       const ledger = await openStore(join(directory, 'ledger'), log)
       opened.unshift(ledger)
@@ -76,17 +81,25 @@ export class CustodyStores {
       })
       opened.unshift(keeper)
       await keeper.adopt({ identity: keys.identity, drive: keys.drive, members })
-      return new CustodyStores(new CustodyStore(ledger), keeper, [ledger, records])
+      return new CustodyStores(new CustodyStore(ledger), keeper, opened)
     } catch (error) {
-      for (const one of opened) await one.close()
+      await closeAll(opened).catch(() => undefined)
       throw error
     }
   }
 
   /** Ends every conversation and closes what was opened. */
   async close(): Promise<void> {
-    await this.keeper.close()
-    for (const store of this.#stores) await store.close()
+    await closeAll(this.#opened)
+  }
+}
+
+/** Closes each, also when one of those before it failed. @throws what the last failed with */
+async function closeAll([first, ...rest]: readonly Opened[]): Promise<void> {
+  try {
+    await first?.close()
+  } finally {
+    if (rest.length > 0) await closeAll(rest)
   }
 }
 

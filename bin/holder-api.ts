@@ -29,7 +29,7 @@ export const CODE_HOURS_MAX = 366 * 24
 /** The fewest digits of a key by which a person can be named. */
 export const PERSON_DIGITS_MIN = 8
 
-const PERSON_KEY = /^[0-9a-f]{8,64}$/
+const PERSON_KEY = new RegExp(`^[0-9a-f]{${PERSON_DIGITS_MIN},64}$`)
 
 /** A person that a holder keeps for. */
 export interface HeldPerson {

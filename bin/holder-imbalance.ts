@@ -9,9 +9,7 @@
  */
 import type { ImbalanceBound } from '../src/replication/keeper-imbalance.ts'
 import type { HolderSettings } from './holder-settings.ts'
-
-/** A GiB for a day, in MiB times seconds. */
-export const GIB_DAY_MIB_SECONDS: number = 1024 * 86_400
+import { GIB_DAY_MIB_SECONDS } from './readable-work.ts'
 
 /** A generous bound is the whole space for so many days: ten years. */
 export const GENEROUS_DAYS = 3650

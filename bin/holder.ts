@@ -32,7 +32,7 @@ import type {
   NamePersonRequest
 } from './holder-api.ts'
 import type { HolderHome } from './holder-home.ts'
-import { GIB_DAY_MIB_SECONDS, HolderImbalance } from './holder-imbalance.ts'
+import { HolderImbalance } from './holder-imbalance.ts'
 import {
   changeHolderSettings,
   type HolderSettings,
@@ -40,6 +40,7 @@ import {
 } from './holder-settings.ts'
 import { OwnDrive } from './own-drive.ts'
 import type { NetworkOptions } from './network-environment.ts'
+import { GIB_DAY_MIB_SECONDS } from './readable-work.ts'
 import { SystemClock } from './system-clock.ts'
 import { systemRandom } from './system-random.ts'
 

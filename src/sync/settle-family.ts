@@ -10,12 +10,11 @@
 import { advanceContent } from './file-changes.ts'
 import {
   deriveFamily,
-  type Causality,
   type DerivedFile,
   type DerivedLink,
   type FamilyEvent
 } from './file-family.ts'
-import type { Family } from './file-families.ts'
+import { advanced, type Family } from './file-families.ts'
 import type { FamilyMember, InodeRecord } from './inode-record.ts'
 import { sameId } from './operation-id.ts'
 import type { InodeId, Name, OperationId } from './operation.ts'
@@ -115,16 +114,9 @@ function frontiersOf(
     if (holder) touching.get(holder)?.push(id)
     else for (const ids of touching.values()) ids.push(id)
   }
-  return new Map([...touching].map(([file, ids]) => [file, newestOf(ids, index.causality)]))
-}
-
-/** Of operations, causes before effects, those that none of the others saw. */
-function newestOf(ids: readonly OperationId[], causality: Causality): readonly OperationId[] {
-  const newest: OperationId[] = []
-  for (const id of ids.toReversed()) {
-    if (!newest.some(later => causality.saw(later, id))) newest.unshift(id)
-  }
-  return newest
+  const frontierOf = (ids: readonly OperationId[]): readonly OperationId[] =>
+    ids.reduce<readonly OperationId[]>((all, id) => advanced(all, id, index.causality), [])
+  return new Map([...touching].map(([file, ids]) => [file, frontierOf(ids)]))
 }
 
 function setFile(

@@ -1,6 +1,7 @@
 /** Whom a bound binds, and how far. */
 import t from 'tap'
-import { GENEROUS_DAYS, GIB_DAY_MIB_SECONDS, HolderImbalance } from '../../bin/holder-imbalance.ts'
+import { GENEROUS_DAYS, HolderImbalance } from '../../bin/holder-imbalance.ts'
+import { GIB_DAY_MIB_SECONDS } from '../../bin/readable-work.ts'
 import type { ImbalanceSetting } from '../../bin/holder-settings.ts'
 import { acceptsMore } from '../../src/replication/keeper-imbalance.ts'
 import { filled } from '../support/bytes.ts'

@@ -127,7 +127,11 @@ export class CustodyAnswers implements NetworkCustody {
     const status = custody.custodian.keeperStatus().find(({ info }) => info.id === holder.id)
     if (status === undefined) throw new GroveError('NOT_FOUND', 'there is no such holder')
     const removed = this.#statusOf(status)
-    if (!request.force) this.#refuseIfNeeded(holder)
+    if (!request.force) {
+      yield* this.#needsKnown(signal)
+      if (signal.aborted) return
+      this.#refuseIfNeeded(holder)
+    }
     custody.setLeaving(holder.id, true)
     let isRemoved = false
     try {
@@ -344,8 +348,8 @@ export class CustodyAnswers implements NetworkCustody {
   }
 
   #releasedOf(id: string): Pick<HolderStatus, 'releasedBytes' | 'releasedMs'> {
-    const all = this.#parts.custody.custodian.waitingReleases()
-    const released = all.filter(({ keeper, bytes }) => keeper === id && bytes > 0)
+    const all = this.#parts.custody.custodian.waitingReleases(id)
+    const released = all.filter(({ bytes }) => bytes > 0)
     if (released.length === 0) return {}
     return {
       releasedBytes: released.reduce((sum, { bytes }) => sum + bytes, 0),
@@ -384,6 +388,14 @@ export class CustodyAnswers implements NetworkCustody {
       'FAILED',
       'files would have fewer copies than their floor, and no other computer is connected that could take them; add one first, or use --force'
     )
+  }
+
+  /** Just after a start nothing seems to be needed, which would be taken for a proof. */
+  async *#needsKnown(signal: AbortSignal): AsyncGenerator<HolderRemoveLine> {
+    while (!this.#parts.custody.custodian.areNeedsKnown && !signal.aborted) {
+      yield { kind: 'progress', done: 0, total: 0 }
+      await delay(LEAVE_LOOK_MS)
+    }
   }
 
   /** Until nothing is below its floor any more. */

@@ -18,11 +18,7 @@ import type { Clock } from '../src/sync/clock.ts'
 import type { KeyValueStore } from '../src/sync/key-value-store.ts'
 import { LmdbKeyValueStore } from '../src/sync/lmdb-key-value-store.ts'
 import type { DaemonLog } from './daemon-log.ts'
-import {
-  OWN_HOLDER_PERSONS_MAX,
-  type OwnDriveAnswer,
-  type OwnHolderRequest
-} from './custody-api.ts'
+import { OWN_HOLDER_PERSONS_MAX, type OwnHolderRequest } from './custody-api.ts'
 import { GroveError } from './grove-error.ts'
 import type {
   HeldPerson,
@@ -41,6 +37,7 @@ import {
 import { OwnDrive } from './own-drive.ts'
 import type { NetworkOptions } from './network-environment.ts'
 import { GIB_DAY_MIB_SECONDS } from './readable-work.ts'
+import type { TellOwnDrive } from './tell-own-drive.ts'
 import { SystemClock } from './system-clock.ts'
 import { systemRandom } from './system-random.ts'
 
@@ -62,11 +59,7 @@ export interface HolderParts {
   /** How to reach the network. */
   readonly network: NetworkOptions
   /** Tells the owner's drive on this computer what is kept, if it is open, and hears from it. */
-  readonly tellDrive: (
-    settings: HolderSettings,
-    request: OwnHolderRequest,
-    signal: AbortSignal
-  ) => Promise<OwnDriveAnswer | undefined>
+  readonly tellDrive: TellOwnDrive
   /** Where it writes what happened. */
   readonly log: DaemonLog
 }
@@ -99,7 +92,7 @@ export class Holder {
     this.#imbalance = new HolderImbalance({
       settings: () => this.#settings,
       usedBytes: () => sumOf(this.#open().persons()),
-      nameOf: identity => this.#personOf(hexOf(identity))?.name ?? '',
+      nameOf: identity => this.#open().nameOf(identity),
       isOwner: identity => hexOf(identity) === this.#ownDrive?.owner,
       returnedBy: name => this.#ownDrive?.returnedBy(name) ?? 0
     })
@@ -286,12 +279,6 @@ export class Holder {
       )
     const holder = hexOf(this.#parts.keys.publicKeys.signing)
     return { holder, persons: persons.slice(0, OWN_HOLDER_PERSONS_MAX) }
-  }
-
-  #personOf(id: string): KeptPerson | undefined {
-    return this.#open()
-      .persons()
-      .find(({ identity }) => hexOf(identity) === id)
   }
 
   #statusOf(person: KeptPerson): HeldPerson {

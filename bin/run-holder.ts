@@ -7,8 +7,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { ReplicationError } from '../src/replication/replication-error.ts'
 import { SyncError } from '../src/sync/sync-error.ts'
-import { ApiClient } from './api-client.ts'
-import type { OwnDriveAnswer, OwnHolderRequest } from './custody-api.ts'
 import { DaemonLog } from './daemon-log.ts'
 import { ANSWER_GRACE_MS, END_MS_MAX } from './daemon.ts'
 import { GroveError } from './grove-error.ts'
@@ -22,13 +20,14 @@ import {
 } from './holder-api.ts'
 import type { HolderHome } from './holder-home.ts'
 import { changeHolderSettings, type HolderSettingsChange } from './holder-settings.ts'
-import { Home, type Environment } from './home.ts'
+import type { Environment } from './home.ts'
 import { HomeLock } from './home-lock.ts'
 import { machineTag } from './machine-tag.ts'
 import { readNetworkOptions } from './network-environment.ts'
 import { PrivateSocket, readBody, refuse, sendJson } from './private-socket.ts'
 import { chooseSocketPath } from './socket-path.ts'
 import { systemRandom } from './system-random.ts'
+import { tellOwnDrive } from './tell-own-drive.ts'
 
 /** What to run. */
 export interface RunHolderOptions {
@@ -82,8 +81,7 @@ async function serve(options: RunHolderOptions, lock: HomeLock, log: DaemonLog):
   const machine = await machineTag(environment, keys.publicKeys.signing)
   const holder = await Holder.open({
     ...{ home, keys, settings, machine, network, log },
-    tellDrive: ({ drive }, request, ending) =>
-      tellOwnDrive({ environment, drive, request, signal: ending })
+    tellDrive: tellOwnDrive(environment)
   }).catch((error: unknown) => {
     throw isDamage(error) ? damagedError(home, error) : error
   })
@@ -169,20 +167,6 @@ async function dispatch(holder: Holder, route: string, body: string): Promise<ob
     default:
       throw new GroveError('USAGE', 'the holder knows no such request; is it another version?')
   }
-}
-
-/** Tells the owner's drive, if it is open on this computer. */
-async function tellOwnDrive(asked: {
-  readonly environment: Environment
-  readonly drive: string
-  readonly request: OwnHolderRequest
-  readonly signal: AbortSignal
-}): Promise<OwnDriveAnswer | undefined> {
-  const { environment, drive, request, signal } = asked
-  // The variable names the home of this holder.
-  const home = await Home.locate({ ...environment, GROVE_HOME: drive })
-  const client = await ApiClient.find(home, signal).catch(() => undefined)
-  return client?.ownHolder(request)
 }
 
 /** After a fault that nobody caught nothing is to be trusted; what was signed is on the disk. */

@@ -193,7 +193,7 @@ export class CopyReleaser {
       const { hash: bytes, signer } = openRelease(statement)
       const hash = memberId(bytes)
       held.add(hash)
-      if (!mayRelease(signer) || releases.has(link.id, hash)) continue
+      if (!mayRelease(signer)) continue
       // A keeper's clock may be wrong, but nothing came there later than now.
       const sentMs = Math.min(receivedMs, nowMs(clock))
       releases.add({ keeper: link.id, hash, sentMs, statement })
@@ -212,9 +212,11 @@ export class CopyReleaser {
     return releases.of(id).some(release => isTakenBack(release, { leaving, addedMs }))
   }
 
-  /** What was handed over and is still there. */
-  waiting(): readonly WaitingRelease[] {
-    return this.#parts.releases.all().map(({ keeper, kind, hash, sentMs, blocks }) => {
+  /** What was handed over and is still there, at one keeper or at all. */
+  waiting(at?: KeeperId): readonly WaitingRelease[] {
+    const { releases } = this.#parts
+    const handed = at === undefined ? releases.all() : releases.of(at)
+    return handed.map(({ keeper, kind, hash, sentMs, blocks }) => {
       const kept = blocks.map(set => ({
         ...set,
         bitmap: intersection(set.bitmap, this.#keptAt(keeper, set))

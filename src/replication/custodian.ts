@@ -268,9 +268,14 @@ export class Custodian {
     return this.#ordered(this.#releaser.releaseRemoved(keeper))
   }
 
-  /** What keepers were given leave to forget and still have. */
-  waitingReleases(): readonly WaitingRelease[] {
-    return this.#releaser.waiting()
+  /** What keepers, or one of them, were given leave to forget and still have. */
+  waitingReleases(keeper?: KeeperId): readonly WaitingRelease[] {
+    return this.#releaser.waiting(keeper)
+  }
+
+  /** Whether it was said what is needed since the start: before, nothing seems to be. */
+  get areNeedsKnown(): boolean {
+    return this.#areNeedsKnown
   }
 
   /** How much content a keeper keeps, as its receipts say. */

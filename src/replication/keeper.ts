@@ -184,7 +184,7 @@ export class Keeper {
       const silentSec = this.#onlineSec - person.contactSec
       const lease = leaseState(silentSec)
       const { identity, balances } = person
-      const name = this.#admission.nameOf(identity)
+      const name = this.nameOf(identity)
       const { settled } = balances
       return { identity, quotaBytes, usedBytes, silentSec, lease, mibSeconds, name, settled }
     })
@@ -200,6 +200,11 @@ export class Keeper {
     await this.#admission.setQuota(identity, quotaBytes)
     const person = await this.#persons.get(idOf(identity))
     if (person !== undefined) person.space.quotaBytes = quotaBytes
+  }
+
+  /** What the owner calls a person; empty when they do not. @throws {SyncError} `DAMAGED` */
+  nameOf(identity: Uint8Array): string {
+    return this.#admission.nameOf(identity)
   }
 
   /** Calls a person that is kept for something; see {@link KeeperAdmission.setName}. */

@@ -4,6 +4,7 @@ import t from 'tap'
 import {
   CustodyRounds,
   HOLDS_MAX,
+  HOLDS_PER_KEEPER_MAX,
   LEFT_ALONE_MS,
   OPERATIONS_ALONE_MS_MAX,
   PLANS_PER_ROUND_MAX,
@@ -87,6 +88,16 @@ t.test('a window that a keeper cannot have is asked for again, later and later',
   await set.world.run(LEFT_ALONE_MS * 100)
   t.equal(set.book.totalOf(keeper.id).blocks, 1024)
   t.equal(rounds.openWindows, 0)
+})
+
+t.test('a keeper is asked for several windows at once, and for one piece of each', async t => {
+  const { set, rounds, refused } = setUp(1, 2 * HOLDS_PER_KEEPER_MAX)
+  const [keeper] = set.keepers
+  assert(keeper)
+  keeper.faults.refuses = 'UNAVAILABLE'
+  await set.world.run(ROUND_DELAY_MS + 1)
+  t.equal(refused.length, HOLDS_PER_KEEPER_MAX)
+  await rounds.close()
 })
 
 t.test(

@@ -82,10 +82,12 @@ t.test('a disk that fails is reported, and loses nothing', async t => {
 t.test('nothing to read is looked at rarely', async t => {
   const { scrub, keeper, pass, reads } = await stage(t, makeBlocks(1))
   await keeper.person.forgetAll()
+  const before = reads()
   scrub.start()
   await pass(1000)
   await keeper.person.holds.hold(blocksOf(log, 0, 1), signal)
   const held = reads()
+  t.equal(held, before, 'what just came is not read')
   await pass(SCRUB_IDLE_MS - 1)
   t.equal(reads(), held)
   await pass(1)

@@ -299,11 +299,15 @@ export class CustodyRounds {
     }
   }
 
-  /** Only what is here can be handed on. @returns the blocks that are here now */
+  /**
+   * Only what is here can be handed on; the person's devices have all by themselves, or fetch it.
+   *
+   * @returns the blocks that can be asked for now
+   */
   async #bringHere(order: HoldOrder): Promise<Uint8Array> {
     const { own, book, report } = this.#parts
     const { log, window, bitmap } = order
-    if (book.needs.isOperations(log)) return bitmap
+    if (book.needs.isOperations(log) || order.urgency === 'devices') return bitmap
     const missing = [...indexesOf({ window, bitmap: difference(bitmap, own.stored(log, window)) })]
     const failed = emptyBitmap()
     let cause: unknown

@@ -10,6 +10,7 @@ import {
   PLANS_PER_ROUND_MAX,
   ROUND_DELAY_MS
 } from '../../src/replication/custody-rounds.ts'
+import type { KeeperInfo } from '../../src/replication/custodian-parts.ts'
 import type { CustodyRoundsParts } from '../../src/replication/custody-rounds.ts'
 import { countBits, emptyBitmap, rangeBitmap } from '../../src/sync/block-bitmap.ts'
 import { CONTENT, OPERATIONS } from '../support/custody-world.ts'
@@ -24,14 +25,16 @@ function setUp(
   {
     copies = 1,
     bitmap = full,
+    info = {},
     changes
   }: {
     readonly copies?: number
     readonly bitmap?: Uint8Array
+    readonly info?: Partial<KeeperInfo>
     readonly changes?: (set: PlannedBook) => Partial<CustodyRoundsParts>
   } = {}
 ): { readonly set: PlannedBook; readonly rounds: CustodyRounds; readonly refused: string[] } {
-  const set = plannedBook(keepers)
+  const set = plannedBook(keepers, {}, info)
   const refused: string[] = []
   const parts: CustodyRoundsParts = {
     ...set.parts,
@@ -117,6 +120,29 @@ t.test(
     t.equal(rounds.openWindows, 0)
   }
 )
+
+t.test('nothing is brought here to be handed to a device that has it anyway', async t => {
+  let brought = 0
+  const { set, rounds } = setUp(1, 1, {
+    info: { kind: 'device' },
+    changes: ({ parts }) => ({
+      own: {
+        ...parts.own,
+        stored: () => new Uint8Array(full.length),
+        obtain: () => {
+          brought++
+          return Promise.resolve()
+        }
+      }
+    })
+  })
+  await set.world.run(10 * LEFT_ALONE_MS)
+  const [device] = set.keepers
+  assert(device)
+  t.equal(set.book.totalOf(device.id).blocks, 1024, 'it has signed for all of it')
+  t.equal(brought, 0)
+  await rounds.close()
+})
 
 t.test('nobody is asked for what another device acts for', async t => {
   const { set, rounds } = setUp(1, 0)

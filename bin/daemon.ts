@@ -14,6 +14,7 @@ import {
   type ConflictStatus,
   type ConflictsAnswer,
   type DaemonStatus,
+  type DriveStatus,
   type DevicesAnswer,
   type InviteAnswer,
   type InviteRequest,
@@ -138,7 +139,7 @@ export class Daemon implements ApiHandler {
       running: true,
       pid: process.pid,
       home: this.#parts.home.directory,
-      ...(await this.#drive.status()),
+      ...(await this.#driveStatus()),
       mounts: this.mounts.list,
       openFiles: this.mounts.openFiles
     }
@@ -294,6 +295,17 @@ export class Daemon implements ApiHandler {
   abandon(): Promise<void> {
     this.#abandoning ??= this.#abandon()
     return this.#abandoning
+  }
+
+  /** A drive that is closed to be opened anew has nothing to say; the new one has. */
+  async #driveStatus(): Promise<DriveStatus> {
+    try {
+      return await this.#drive.status()
+    } catch (error) {
+      if (this.#renewing === undefined) throw error
+      await this.#renewing
+      return this.#drive.status()
+    }
   }
 
   async #renew(): Promise<void> {

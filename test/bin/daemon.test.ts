@@ -7,6 +7,7 @@ import { ApiClient } from '../../bin/api-client.ts'
 import type { VerifyLine } from '../../bin/api.ts'
 import { Home } from '../../bin/home.ts'
 import { HomeLock } from '../../bin/home-lock.ts'
+import { until } from '../support/until.ts'
 import { fakeDaemon } from './fake-daemon.ts'
 
 /** One request of a client that does not keep to the rules. */
@@ -190,6 +191,24 @@ t.test('a drive that was outrun is opened anew, mounted again and connected agai
   t.equal(driver.mounts.length, 2)
   drive.failure = new Error('the old one is not asked any more')
   await client.invite({ minutes: 1 })
+})
+
+t.test('whoever asks how it is while the drive is opened anew hears of the new one', async t => {
+  const { daemon, drive, client } = await fakeDaemon(t)
+  let questions = 0
+  let goOn = (): void => undefined
+  drive.close = () => new Promise<void>(resolve => (goOn = resolve))
+  drive.status = () => {
+    questions++
+    return Promise.reject(new Error('the key-value store is closed'))
+  }
+  await t.rejects(client.status(), { code: 'FAILED' }, 'a fault is one when nothing is under way')
+  const renewal = daemon.renew()
+  const answer = client.status()
+  await until('the old drive is asked', () => questions === 2)
+  goOn()
+  t.match(await answer, { running: true })
+  await renewal
 })
 
 t.test('a drive that cannot be closed cleanly is opened anew all the same', async t => {

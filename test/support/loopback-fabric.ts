@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { createSocket } from 'node:dgram'
+import { createSocket, type Socket } from 'node:dgram'
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { SystemClock } from '../../bin/system-clock.ts'
@@ -24,12 +24,21 @@ const LOOKS_MAX = 3_000
 
 /** A UDP port of 127.0.0.1 that was free a moment ago. */
 export async function freePort(): Promise<number> {
-  const socket = createSocket('udp4').bind(0, HOST)
-  await once(socket, 'listening')
+  const socket = await boundTo(0)
   const { port } = socket.address()
+  await closed(socket)
+  return port
+}
+
+async function boundTo(port: number): Promise<Socket> {
+  const socket = createSocket('udp4').bind(port, HOST)
+  await once(socket, 'listening')
+  return socket
+}
+
+async function closed(socket: Socket): Promise<void> {
   socket.close()
   await once(socket, 'close')
-  return port
 }
 
 /** See the module. */
@@ -37,6 +46,8 @@ export class LoopbackFabric implements PeerNetworkFabric {
   /** What the devices reported. */
   readonly reports: string[] = []
   #node: BootstrapNode
+  /** Has the port of a stopped node, so that no other test's node answers there. */
+  #silence: Socket | undefined
   readonly #networks: HyperswarmNetwork[] = []
   readonly #keys = new Map<PeerNetwork, NetworkKeyPair>()
 
@@ -85,15 +96,24 @@ export class LoopbackFabric implements PeerNetworkFabric {
   /** Stops the bootstrap node: no device finds another any more. */
   async stopBootstrap(): Promise<void> {
     await this.#node.close()
+    this.#silence = await boundTo(this.bootstrap.port)
   }
 
   /** Starts a new bootstrap node, which knows nobody, where the old one was. */
   async startBootstrap(): Promise<void> {
+    await this.#endSilence()
     this.#node = await BootstrapNode.open(this.bootstrap)
   }
 
   async close(): Promise<void> {
     await Promise.all(this.#networks.map(network => network.close()))
     await this.#node.close()
+    await this.#endSilence()
+  }
+
+  async #endSilence(): Promise<void> {
+    const silence = this.#silence
+    this.#silence = undefined
+    if (silence !== undefined) await closed(silence)
   }
 }

@@ -76,6 +76,8 @@ declare module 'hypercore' {
     _handleRequest: (request: CorePeerRequest) => Promise<void>
     /** Sends a block unasked, with the proofs that it needs. */
     push(index: number): Promise<void>
+    /** It sent something. */
+    ondata(proof: CoreProof): Promise<void>
   }
 
   /** Sends one kind of message to a peer. */
@@ -102,6 +104,8 @@ declare module 'hypercore' {
 
   /** What a peer sent about a core. */
   export interface CoreProof {
+    /** Which request it answers; 0 when it was sent unasked. */
+    readonly request: number
     /** A block, if there is one. */
     readonly block: {
       /** Its number. */

@@ -246,7 +246,6 @@ export class HolderConnections {
     { remotePublicKey }: PeerConnection
   ): KeeperLink {
     const { identity, drive, keyPair, clock, random, logHome } = this.#parts
-    const { uploads } = logHome
     return new KeeperLink({
       rpc,
       keeper: greeted.signer,
@@ -255,10 +254,7 @@ export class HolderConnections {
       keyPair,
       clock,
       random,
-      uploads: {
-        grant: blocks => uploads.grant(remotePublicKey, blocks),
-        withdraw: blocks => uploads.withdraw(remotePublicKey, blocks)
-      }
+      uploads: logHome.uploadDoor(remotePublicKey)
     })
   }
 

@@ -2,8 +2,7 @@
  * The logs that a holder keeps for one person, as ciphertext: it has no key that opens them.
  *
  * Operation logs are followed: every entry is kept, and taken unasked. Of content logs it stores
- * what it was asked to keep and nothing else; nothing of them may be pushed to it. What is here
- * is served to every device of the person that is connected.
+ * what it was asked to keep and nothing else, also when it is sent unasked. What is here is served to every device of the person that is connected.
  *
  * What announced the logs is recorded, so that they are known again after a restart.
  *
@@ -164,7 +163,7 @@ export class HolderLogs implements KeptLogs {
     if (admitsOperation !== undefined && operations !== undefined)
       operations.admitsBlock = admitsOperation
     operations?.follow()
-    content?.setAllowPush(false)
+    content?.takeOnlyWanted()
     for (const { stream } of this.#connections) {
       operations?.attach(stream)
       content?.attach(stream)

@@ -15,6 +15,7 @@ import {
   indexesOf,
   intersection,
   isEmptyBitmap,
+  isSubset,
   setBit,
   union,
   type BlockSet
@@ -163,7 +164,7 @@ export class KeeperHolds {
     try {
       if (bringing.sizes.size > 0) {
         await logs.sync()
-        receipt = await this.#sign(bringing)
+        receipt = await this.#sign(bringing, this.#pendingRows(bringing))
       }
     } finally {
       if (isContent) for (const bytes of bringing.sizes.values()) space.release(bytes)
@@ -230,9 +231,20 @@ export class KeeperHolds {
     return Math.min(BRING_BLOCKS_MAX, Math.max(1, fitting))
   }
 
-  #sign({ log, window, isContent, sizes }: Bringing): Promise<Uint8Array> {
+  #sign(
+    { log, window, isContent, sizes }: Bringing,
+    rows: readonly Change[] = []
+  ): Promise<Uint8Array> {
     const removed = emptyBitmap()
-    return this.#parts.book.record({ log, window, added: sizes, removed, isContent })
+    return this.#parts.book.record({ log, window, added: sizes, removed, isContent, rows })
+  }
+
+  /** Removes the note of what was being brought with the receipt, if it is all under receipt then. */
+  #pendingRows(bringing: Bringing): readonly Change[] {
+    const { records, identity, book } = this.#parts
+    const kept = union(book.kept(bringing), bitmapOf([...bringing.sizes.keys()]))
+    if (!isSubset(this.#pending(bringing), kept)) return []
+    return [records.pending.remove(identity, placeKey(bringing))]
   }
 
   #remove({ log, window, bitmap }: BlockSet, rows: readonly Change[] = []): Promise<Uint8Array> {

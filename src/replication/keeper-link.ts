@@ -72,6 +72,7 @@ import { DROP_ATTEMPTS_MAX } from './keep-lock.ts'
 import { logBytes } from './keeper-records.ts'
 import type { PeerConnection } from './peer-network.ts'
 import { ReplicationError } from './replication-error.ts'
+import type { UploadDoor } from './upload-grants.ts'
 import { nowMs } from './wall-time.ts'
 
 /** How long an answer may take that needs no more than a disk, in milliseconds. */
@@ -88,14 +89,6 @@ export const RELEASES_TAKEN_MAX = 256
 
 /** How many summaries are taken of a keeper. */
 export const SUMMARIES_TAKEN_MAX = 256
-
-/** Lets the keeper have blocks of ours over the connection. */
-export interface UploadDoor {
-  /** Lets it have them from now on. */
-  grant(blocks: BlockSet): void
-  /** No more: it has signed for them, or was given up. */
-  withdraw(blocks: BlockSet): void
-}
 
 /** What a link works with; all borrowed. */
 export interface KeeperLinkParts {
@@ -281,6 +274,7 @@ export class KeeperLink implements HolderLink {
     const deadlineMs = options.deadlineMs ?? CALL_MS_MAX + count * HOLD_BLOCK_MS_MAX
     const rows = [...logs]
     this.#open(blocks)
+    const pushed = await this.#parts.uploads?.push(blocks)
     try {
       for (let at = 0; at < Math.max(rows.length, blocks.length, 1); at += DURABLE_PARTS_MAX)
         await this.#ask({ ...options, deadlineMs }, 'durable', {
@@ -288,6 +282,7 @@ export class KeeperLink implements HolderLink {
           blocks: blocks.slice(at, at + DURABLE_PARTS_MAX)
         })
     } finally {
+      pushed?.()
       this.#shut(blocks)
     }
   }

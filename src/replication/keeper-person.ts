@@ -211,11 +211,12 @@ export class KeeperPerson {
     const { logs } = this.#parts
     for (const log of lengths.keys()) this.#checkKnown(log)
     const options = { signal, idleMs: BRING_IDLE_MS }
+    const arriving = [...lengths].map(([log, length]) => logs.arrived(log, length, options))
+    // What is held is synced before it is signed for.
     await Promise.all([
-      ...[...lengths].map(([log, length]) => logs.arrived(log, length, options)),
+      Promise.all(arriving).then(() => logs.sync()),
       ...blocks.map(one => this.#holdMissing(one, signal))
     ])
-    await logs.sync()
   }
 
   /** Does what is due: deletes garbage, forgets what is too old to matter. @throws {SyncError} */

@@ -24,6 +24,7 @@ export class LimitedPeer {
   readonly #peer: CorePeer
   readonly #log: LogKey
   readonly #grants: UploadGrants
+  #pushes = 0
   readonly #sendBitfield: CorePeer['wireBitfield']['send']
 
   /** @param peer - just opened; changed */
@@ -46,6 +47,22 @@ export class LimitedPeer {
   offer({ window, bitmap }: Omit<BlockSet, 'log'>): void {
     const words = new Uint32Array(Uint8Array.from(bitmap).buffer)
     this.#sendBitfield({ start: window * WINDOW_BLOCKS, bitfield: words })
+  }
+
+  /**
+   * Sends blocks that it may have unasked.
+   *
+   * @returns what to call when it has stored them or will not. When nothing is under way any more
+   *   it is taken at its word about the length that it has: what it did not take it knows nothing of
+   */
+  async push(indexes: readonly number[]): Promise<() => void> {
+    this.#pushes++
+    for (const index of indexes.filter(one => this.#mayHave(one)))
+      await this.#peer.push(index).catch(() => undefined)
+    return () => {
+      if (--this.#pushes > 0) return
+      this.#peer.pushedLength = Math.min(this.#peer.pushedLength, this.#peer.remoteLength)
+    }
   }
 
   #guardRequests(): void {

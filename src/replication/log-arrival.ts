@@ -32,6 +32,9 @@ export async function bringBlocks(
 ): Promise<ReadonlyMap<number, number>> {
   const came = new Map<number, number>()
   const missing = new Set(indexes.filter(index => !core.has(index)))
+  const pushed = core.takePushed(missing)
+  for (const { index, bytes } of pushed === undefined ? [] : await pushed)
+    if (missing.delete(index)) came.set(index, bytes)
   if (missing.size === 0) return came
   const unwant = core.isFrozen ? () => undefined : core.want([...missing])
   try {

@@ -13,6 +13,7 @@ import Corestore from 'corestore'
 import HypercoreStorage, { type Database, type HypercoreStorageOptions } from 'hypercore-storage'
 import { mkdir, readdir, rm, stat } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
+import { indexesOf } from '../sync/block-bitmap.ts'
 import type { Clock, Timer } from '../sync/clock.ts'
 import type { LogKey } from '../sync/log.ts'
 import { BlobReclaimer } from './blob-reclaimer.ts'
@@ -39,7 +40,7 @@ import {
   writeBufferBytes as fittingBufferBytes
 } from './space-guard.ts'
 import { causeCodes, toSyncError } from './storage-error.ts'
-import { UploadGrants } from './upload-grants.ts'
+import { UploadGrants, type UploadDoor } from './upload-grants.ts'
 import { syncDirectory, syncFile, WalSync } from './wal-sync.ts'
 
 /** Blocks of 4 KiB and more go to files of their own kind, of this size. */
@@ -226,6 +227,22 @@ export class LogHome {
   /** The replicating side of a log that is open, of whichever device. */
   replicated(key: LogKey): ReplicatedCore | undefined {
     return this.#replicated.get(key)
+  }
+
+  /** Lets a limited peer have blocks of the open logs. */
+  uploadDoor(publicKey: Uint8Array): UploadDoor {
+    return {
+      grant: blocks => this.uploads.grant(publicKey, blocks),
+      withdraw: blocks => this.uploads.withdraw(publicKey, blocks),
+      push: async sets => {
+        const ends: (() => void)[] = []
+        for (const { log, ...blocks } of sets) {
+          const core = this.#replicated.get(log)
+          if (core !== undefined) ends.push(await core.pushTo(publicKey, [...indexesOf(blocks)]))
+        }
+        return () => ends.forEach(end => end())
+      }
+    }
   }
 
   /** Refuses content when the disk is nearly full. */

@@ -14,12 +14,16 @@ import type { BlockSet } from '../sync/block-bitmap.ts'
 import type { LogKey } from '../sync/log.ts'
 import type { Core, CorePeer, CoreProof } from './core-slot.ts'
 import { LimitedPeer } from './limited-peer.ts'
+import { ParkedPushes, type ParkedPush } from './parked-pushes.ts'
 import type { SpaceGuard } from './space-guard.ts'
 import { causeCodes } from './storage-error.ts'
 import type { UploadGrants } from './upload-grants.ts'
 
 /** How long a log may be, in entries; what peers say beyond it is a lie that would take memory. */
 export const LOG_LENGTH_MAX = 2 ** 26
+
+/** So many blocks are pushed at a time; more is left for the peers to ask for. */
+export const PUSHED_BLOCKS_MAX = 16
 
 /** What is counted for the proofs that come with a block, in bytes. */
 const PROOF_BYTES = 4096
@@ -76,6 +80,9 @@ export class ReplicatedCore {
   readonly #options: ReplicatedCoreOptions
   readonly #limited = new Map<CorePeer, LimitedPeer>()
   readonly #watchers = new Set<CoreWatcher>()
+  /** What was sent unasked and may be wanted yet; absent when all is taken. */
+  #parked: ParkedPushes | undefined
+  readonly #wanted = new Set<ReadonlySet<number>>()
   #isFollowed = false
   #isFrozen = false
   #isStarved = false
@@ -96,6 +103,7 @@ export class ReplicatedCore {
     })
     core.on('peer-remove', peer => {
       this.#limited.delete(peer)
+      this.#parked?.forget(peer)
       if (!this.hasPeers) this.#isStarved = false
     })
     core.on('append', () => this.#arrive())
@@ -155,8 +163,43 @@ export class ReplicatedCore {
    * @returns what undoes it
    */
   want(indexes: readonly number[]): () => void {
+    const wanted = new Set(indexes)
+    this.#wanted.add(wanted)
     const download = this.#core.download({ blocks: indexes })
-    return () => download.destroy()
+    return () => {
+      this.#wanted.delete(wanted)
+      download.destroy()
+    }
+  }
+
+  /**
+   * From now on takes only blocks that are wanted, whoever sends them. What is pushed before it is
+   * wanted waits a while in memory.
+   */
+  takeOnlyWanted(): void {
+    this.#parked ??= new ParkedPushes()
+    this.setAllowPush(true)
+  }
+
+  /**
+   * Stores those of some blocks that were pushed before they were wanted.
+   *
+   * @returns undefined when there are none; else what never rejects
+   */
+  takePushed(indexes: ReadonlySet<number>): Promise<readonly ArrivedBlock[]> | undefined {
+    const pushes = this.#parked?.take(indexes) ?? []
+    return pushes.length === 0 ? undefined : this.#storePushed(pushes, indexes)
+  }
+
+  async #storePushed(
+    pushes: readonly ParkedPush[],
+    indexes: ReadonlySet<number>
+  ): Promise<readonly ArrivedBlock[]> {
+    this.#wanted.add(indexes)
+    // As if it came just now. What is not taken is asked for.
+    for (const { proof, from } of pushes) await from.ondata(proof).catch(() => undefined)
+    this.#wanted.delete(indexes)
+    return pushes.filter(({ index }) => this.has(index))
   }
 
   /** Tells of news from now on. @returns what ends it */
@@ -187,6 +230,22 @@ export class ReplicatedCore {
     const { peers } = this.#core.core.replicator
     const ready = peers.filter(peer => isReady(peer) && !this.#limited.has(peer))
     await Promise.all(ready.map(peer => pushTo(peer, from, to)))
+  }
+
+  /**
+   * Sends blocks to a peer that is limited and may have them, unasked, as far as it takes that.
+   *
+   * @param indexes - no more than {@link PUSHED_BLOCKS_MAX} that it lacks; else it has to ask
+   * @returns what to call when it has stored them or will not
+   */
+  async pushTo(publicKey: Uint8Array, indexes: readonly number[]): Promise<() => void> {
+    const ends: (() => void)[] = []
+    for (const [peer, limited] of this.#limited) {
+      if (!equalBytes(peer.remotePublicKey, publicKey) || !isReady(peer)) continue
+      const missing = indexes.filter(index => !hasBlock(peer, index))
+      if (missing.length <= PUSHED_BLOCKS_MAX) ends.push(await limited.push(missing))
+    }
+    return () => ends.splice(0).forEach(end => end())
   }
 
   /** Tells a peer that is limited which blocks of a window it may have from now on. */
@@ -229,6 +288,11 @@ export class ReplicatedCore {
         this.#unmark(proof)
         throw new Error('a length of no log')
       }
+      if (!this.#isWanted(proof)) {
+        if (proof.request === 0) this.#parked?.park(proof, from)
+        this.#unmark(proof)
+        return false
+      }
       const hasSpace = await this.#hasSpaceFor(proof)
       if (hasSpace && this.#admits(proof)) {
         if (await verify(proof, from).catch(error => this.#rethrow(error))) return true
@@ -251,6 +315,13 @@ export class ReplicatedCore {
     this.#isStarved = true
     if (isDiskFull) this.#options.onStarved()
     this.#tell('starved')
+  }
+
+  /** Only a block that is asked for here is; what else is asked for tells how long the log is. */
+  #isWanted({ block, request }: CoreProof): boolean {
+    if (this.#parked === undefined) return true
+    if (block === null) return request !== 0
+    return [...this.#wanted].some(indexes => indexes.has(block.index))
   }
 
   #admits({ block }: CoreProof): boolean {

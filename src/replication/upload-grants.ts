@@ -25,6 +25,20 @@ export const LIMITED_PEERS_MAX = 1024
 /** Of how many windows one peer may be granted blocks at a time. */
 export const GRANTED_WINDOWS_MAX = 1024
 
+/** Lets one limited peer have blocks of ours. */
+export interface UploadDoor {
+  /** Lets it have them from now on. */
+  grant(blocks: BlockSet): void
+  /** No more: it has signed for them, or was given up. */
+  withdraw(blocks: BlockSet): void
+  /**
+   * Sends it a few granted blocks that it lacks, unasked; many it has to ask for.
+   *
+   * @returns what to call when it has stored them or will not
+   */
+  push(blocks: readonly BlockSet[]): Promise<() => void>
+}
+
 /** One window of one log and the blocks of it that may be had. */
 type Grants = Map<LogKey, Map<number, Uint8Array>>
 

@@ -1,6 +1,7 @@
 /** A holder keeps what it was asked to keep, byte for byte, and nothing else. */
 import t from 'tap'
 import { ANNOUNCEMENT_ROWS } from '../../src/replication/holder-logs.ts'
+import { CoreSlot, type CorePeer } from '../../src/replication/core-slot.ts'
 import { blockSetsOf, countBits, indexesOf } from '../../src/sync/block-bitmap.ts'
 import { logKey } from '../../src/sync/log.ts'
 import { filled } from '../support/bytes.ts'
@@ -16,6 +17,14 @@ const UNKNOWN = logKey('ab'.repeat(32))
 
 const [set] = blockSetsOf(UNKNOWN, [1, 2])
 if (set === undefined) throw new Error('no blocks')
+
+/** The holder, as the device's content log sees it. */
+function holderAt({ device }: HolderStage): CorePeer {
+  const opened = device.logHome.opened(device.contentLog.key)
+  const peer = opened instanceof CoreSlot ? opened.core.core.replicator.peers[0] : undefined
+  if (peer === undefined) throw new Error('no peer')
+  return peer
+}
 
 t.test('operation logs are followed, content is brought when it is named', async t => {
   const stage = await HolderStage.open(t)
@@ -100,6 +109,60 @@ t.test('blocks are forgotten, and come again when they are wanted', async t => {
   await stage.bring([1, 2, 9])
   t.same(await logs.read(key, 2), block(2))
 })
+
+t.test(
+  'what is pushed is stored if it is wanted, before or after, without being asked for',
+  async t => {
+    const stage = await HolderStage.open(t)
+    const { device, logs, networks } = stage
+    const { key } = device.contentLog
+    await stage.connect()
+    const holder = networks[1].publicKey
+    const door = device.logHome.uploadDoor(holder)
+    const push = (indexes: readonly number[]) => door.push(blockSetsOf(key, indexes))
+    const asked: number[] = []
+    const peer = holderAt(stage)
+    const handle = peer._handleRequest.bind(peer)
+    peer._handleRequest = request => {
+      if (request.block !== null) asked.push(request.block.index)
+      return handle(request)
+    }
+    await device.commit(Buffer.from('entry'), blocks.slice(0, 40))
+    await until('it takes pushes', () => peer.remoteAllowPush)
+    stage.grant([1, 2, 3])
+    const end = await push([1, 2, 3, 9])
+    t.equal(countBits(logs.stored(key, 0)), 0, 'nobody wants it yet')
+    const sizes = await stage.bring([1, 2])
+    t.same(sizes, new Map([1, 2].map(index => [index, block(index).length])))
+    end()
+    t.same(asked, [])
+    t.same([...indexesOf({ window: 0, bitmap: logs.stored(key, 0) })], [1, 2])
+
+    const wanted = stage.bring([4])
+    stage.grant([4])
+    const again = await push([4])
+    await wanted
+    again()
+    t.same(await logs.read(key, 4), block(4))
+    await stage.bring([3])
+    t.same(await logs.read(key, 3), block(3), 'what was pushed in vain comes all the same')
+
+    // It never heard of the length that was pushed, and the log has grown since.
+    await device.commit(Buffer.from('entry'), blocks.slice(40, 80))
+    stage.grant([41, 90])
+    const vain = await push([41])
+    vain()
+    await device.commit(Buffer.from('entry'), blocks.slice(80, 120))
+    await stage.bring([90])
+    t.same(await logs.read(key, 90), block(90))
+    stage.grant(Array.from({ length: 20 }, (_, at) => 100 + at))
+    asked.length = 0
+    const many = await push(Array.from({ length: 20 }, (_, at) => 100 + at))
+    await stage.bring([101])
+    many()
+    t.same(asked, [101], 'many are not pushed')
+  }
+)
 
 t.test('nothing of content can be pushed to it, and strangers announce in vain', async t => {
   const stage = await HolderStage.open(t)

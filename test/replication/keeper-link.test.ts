@@ -98,12 +98,14 @@ interface Told {
   readonly link: KeeperLink
   readonly granted: BlockSet[]
   readonly withdrawn: BlockSet[]
+  /** What is on its way unasked. */
+  readonly pushed: BlockSet[]
   readonly clock: VirtualClock
 }
 
 /** A link to a keeper that says what it is told to. */
 function told(answer: () => Promise<Uint8Array>): Told {
-  const [granted, withdrawn]: [BlockSet[], BlockSet[]] = [[], []]
+  const [granted, withdrawn, pushed]: [BlockSet[], BlockSet[], BlockSet[]] = [[], [], []]
   const clock = new VirtualClock()
   const link = new KeeperLink({
     rpc: { ask: answer },
@@ -112,10 +114,14 @@ function told(answer: () => Promise<Uint8Array>): Told {
     random: { bytes: count => filled(count, 7) },
     uploads: {
       grant: blocks => granted.push(blocks),
-      withdraw: blocks => withdrawn.push(blocks)
+      withdraw: blocks => withdrawn.push(blocks),
+      push: async blocks => {
+        pushed.push(...blocks)
+        return () => pushed.splice(0)
+      }
     }
   })
-  return { link, granted, withdrawn, clock }
+  return { link, granted, withdrawn, pushed, clock }
 }
 
 function says<Method extends CustodyMethod>(
@@ -124,6 +130,20 @@ function says<Method extends CustodyMethod>(
 ): KeeperLink {
   return told(() => Promise.resolve(encodeAnswer(method, answer))).link
 }
+
+t.test(
+  'durable() has what it asks for on its way first, and ends that when it is answered',
+  async t => {
+    let during: readonly BlockSet[] = []
+    const one = told(async () => {
+      during = [...one.pushed]
+      return encodeAnswer('durable', {})
+    })
+    const blocks = blocksOf(log, 1, 3)
+    await one.link.durable({ logs: new Map(), blocks: [blocks] })
+    t.same([during, one.pushed, one.withdrawn], [[blocks], [], [blocks]])
+  }
+)
 
 t.test('hold() takes only the receipt that was asked for', async t => {
   const blocks = blocksOf(log, 1, 3)

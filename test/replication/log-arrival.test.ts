@@ -25,6 +25,9 @@ class FakeCore {
     this.wanted.push(indexes)
     return () => this.wanted.splice(this.wanted.indexOf(indexes), 1)
   }
+  takePushed(): undefined {
+    return undefined
+  }
   watch(watcher: CoreWatcher): () => void {
     this.watchers.add(watcher)
     return () => this.watchers.delete(watcher)

@@ -78,10 +78,7 @@ export class HolderGuest {
       keyPair: device.options.deviceKeys.signing,
       clock,
       random: systemRandom,
-      uploads: {
-        grant: blocks => logHome.uploads.grant(this.#holder, blocks),
-        withdraw: blocks => logHome.uploads.withdraw(this.#holder, blocks)
-      }
+      uploads: logHome.uploadDoor(this.#holder)
     })
     await link.announce(pairs.announcements.map(({ bytes }) => bytes))
     return link

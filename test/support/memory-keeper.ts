@@ -6,10 +6,11 @@
  */
 import { DeviceKeys } from '../../src/crypto/device-keys.ts'
 import type { CustodyMethod } from '../../src/replication/custody-message.ts'
-import { KeeperLink, type UploadDoor } from '../../src/replication/keeper-link.ts'
+import { KeeperLink } from '../../src/replication/keeper-link.ts'
 import { answerMember, type KeeperCaller } from '../../src/replication/keeper-methods.ts'
 import { KeeperPerson } from '../../src/replication/keeper-person.ts'
 import { KeeperRecords } from '../../src/replication/keeper-records.ts'
+import type { UploadDoor } from '../../src/replication/upload-grants.ts'
 import { ReplicationError } from '../../src/replication/replication-error.ts'
 import type { Clock } from '../../src/sync/clock.ts'
 import { Members, type Member } from '../../src/sync/members.ts'

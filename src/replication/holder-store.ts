@@ -21,7 +21,7 @@ export const RECLAIM_SOON_MS = 1000
 export const RECLAIM_LATER_MS = 600_000
 
 /** The write buffer of a holder with little space. */
-export const HOLDER_BUFFER_BYTES_MIN = 8 * 1024 * 1024
+export const HOLDER_BUFFER_BYTES_MIN = 4 * 1024 * 1024
 
 /** The write buffer of a holder with much space. */
 export const HOLDER_BUFFER_BYTES_MAX = 16 * 1024 * 1024

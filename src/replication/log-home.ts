@@ -62,7 +62,7 @@ const DATABASE = 'db'
 const INFLIGHT: readonly [number, number] = [128, 512]
 
 /** The same of content in a frugal home: what is under way is in memory several times over. */
-const FRUGAL_INFLIGHT: readonly [number, number] = [16, 64]
+const FRUGAL_INFLIGHT: readonly [number, number] = [32, 64]
 
 /** The unit of `st_blocks`. */
 const STAT_BLOCK_BYTES = 512

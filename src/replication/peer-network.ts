@@ -43,10 +43,13 @@ export const RECONNECT_YIELD_MS = 1_000
 export const CONNECTION_LASTED_MS = 5_000
 
 /** How long an end is silent before it sends a keep-alive, in milliseconds. */
-export const KEEP_ALIVE_MS = 5_000
+export const KEEP_ALIVE_MS = 2_000
 
-/** A connection on which nothing came for so long is dead and is closed, in milliseconds. */
-export const SILENCE_MS_MAX = 12_000
+/**
+ * A connection on which nothing came for so long is dead and is closed, in milliseconds. Until then
+ * who is gone counts as there: who reads waits for it, and what it kept is not copied anew.
+ */
+export const SILENCE_MS_MAX = 6_000
 
 /**
  * The encrypted stream of a connection: a NoiseSecretStream of \@hyperswarm/secret-stream, which is

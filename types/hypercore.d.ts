@@ -77,7 +77,9 @@ declare module 'hypercore' {
     /** Sends a block unasked, with the proofs that it needs. */
     push(index: number): Promise<void>
     /** It sent something. */
-    ondata(proof: CoreProof): Promise<void>
+    ondata: (proof: CoreProof) => Promise<void>
+    /** The same in turn with what else changes the length. */
+    _handleData: (proof: CoreProof) => Promise<void>
   }
 
   /** Sends one kind of message to a peer. */
@@ -112,6 +114,8 @@ declare module 'hypercore' {
       readonly index: number
       /** Its bytes. */
       readonly value: Uint8Array | null
+      /** Hashes beside its path up the tree. */
+      readonly nodes: readonly object[]
     } | null
     /** A new length, if there is one. */
     readonly upgrade: {
@@ -119,6 +123,10 @@ declare module 'hypercore' {
       readonly start: number
       /** By how many blocks. */
       readonly length: number
+      /** Hashes of what is new. */
+      readonly nodes?: readonly object[]
+      /** And of what else is known. */
+      readonly additionalNodes?: readonly object[]
     } | null
   }
 
@@ -130,6 +138,10 @@ declare module 'hypercore' {
     readonly peers: readonly CorePeer[]
     setAllowPush(allowPush: boolean): void
     updateAll(): void
+    /** Whether peers are told that they may send blocks unasked. */
+    isAllowingPush: () => boolean
+    /** What changes the length waits for its turn. */
+    readonly _rxLock: { lock(): Promise<void>; unlock(): void }
     onconflict(): Promise<void>
     /** Makes a block count as not asked for. */
     _unmarkInflight(index: number): void

@@ -7,7 +7,15 @@
  *
  * @module
  */
-import { blockSetsOf, hasBit, isSubset, windowOf } from '../sync/block-bitmap.ts'
+import {
+  blockSetsOf,
+  difference,
+  emptyBitmap,
+  hasBit,
+  isEmptyBitmap,
+  isSubset,
+  windowOf
+} from '../sync/block-bitmap.ts'
 import type { BlockSet } from '../sync/block-bitmap.ts'
 import { logKey } from '../sync/log.ts'
 import type { LogKey } from '../sync/log.ts'
@@ -146,9 +154,12 @@ export class DurabilityWaiter {
   }
 
   async #askOne(waiting: Waiting, link: HolderLink, machine: string): Promise<void> {
-    const { part, need, abort, machines, asked, failed, done } = waiting
+    const { need, abort, machines, asked, failed, done } = waiting
     try {
-      await link.durable(part, { signal: abort.signal, deadlineMs: DURABLE_MS_MAX })
+      await link.durable(this.#partOf(waiting, link.id), {
+        signal: abort.signal,
+        deadlineMs: DURABLE_MS_MAX
+      })
       machines.add(machine)
     } catch {
       failed.add(link)
@@ -157,6 +168,15 @@ export class DurabilityWaiter {
     if (abort.signal.aborted) return
     if (machines.size >= need) done()
     else this.#ask(waiting)
+  }
+
+  /** What it has signed for is on its disk, and is not opened to it again. */
+  #partOf({ part: { logs, blocks } }: Waiting, keeper: KeeperId): DurablePart {
+    const missing = blocks.map(({ log, window, bitmap }) => {
+      const valid = this.#parts.book.validAt({ keeper, log, window }) ?? emptyBitmap()
+      return { log, window, bitmap: difference(bitmap, valid) }
+    })
+    return { logs, blocks: missing.filter(({ bitmap }) => !isEmptyBitmap(bitmap)) }
   }
 
   /** Who is on other machines and counts; those that have the blocks first. */

@@ -2,7 +2,8 @@
  * The logs that a holder keeps for one person, as ciphertext: it has no key that opens them.
  *
  * Operation logs are followed: every entry is kept, and taken unasked. Of content logs it stores
- * what it was asked to keep and nothing else, also when it is sent unasked. What is here is served to every device of the person that is connected.
+ * what it was asked to keep and nothing else; what is sent unasked waits a moment for being asked
+ * for. What is here is served to every device of the person that is connected.
  *
  * What announced the logs is recorded, so that they are known again after a restart.
  *
@@ -19,6 +20,7 @@ import { KnownPairs, type KnownPair } from './known-pairs.ts'
 import { awaitEntries, bringBlocks } from './log-arrival.ts'
 import type { LogHome } from './log-home.ts'
 import { OpenedLogs } from './opened-logs.ts'
+import { ParkedPushes } from './parked-pushes.ts'
 import type { PeerConnection } from './peer-network.ts'
 
 /** The first byte of the rows in which announcements are recorded. */
@@ -51,9 +53,11 @@ export class HolderLogs implements KeptLogs {
   readonly #logs: OpenedLogs
   readonly #known = new Set<LogKey>()
   readonly #connections = new Set<PeerConnection>()
+  readonly #parked: ParkedPushes
 
   private constructor(parts: HolderLogsParts) {
     this.#parts = parts
+    this.#parked = new ParkedPushes(parts.clock)
     this.#pairs = new KnownPairs(parts)
     this.#pairs.onAdded = pair => this.#added(pair)
     this.#logs = new OpenedLogs(parts.logHome, log => this.#known.has(log))
@@ -163,7 +167,7 @@ export class HolderLogs implements KeptLogs {
     if (admitsOperation !== undefined && operations !== undefined)
       operations.admitsBlock = admitsOperation
     operations?.follow()
-    content?.takeOnlyWanted()
+    content?.parkPushes(this.#parked)
     for (const { stream } of this.#connections) {
       operations?.attach(stream)
       content?.attach(stream)

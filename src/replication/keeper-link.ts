@@ -44,7 +44,7 @@ import {
   WINDOW_BLOCKS,
   type BlockSet
 } from '../sync/block-bitmap.ts'
-import type { Clock } from '../sync/clock.ts'
+import type { Clock, Timer } from '../sync/clock.ts'
 import { memberId } from '../sync/members.ts'
 import {
   decodeAnswer,
@@ -80,6 +80,9 @@ export const CALL_MS_MAX = 30_000
 
 /** How long each block of a hold may take besides, in milliseconds. */
 export const HOLD_BLOCK_MS_MAX = 2_000
+
+/** How long a request waits for what is sent ahead of it, in milliseconds. */
+export const PUSH_MS_MAX = 100
 
 /** How many receipts are taken of a keeper; one that says it has more lies. */
 export const RECEIPTS_MAX = 1_048_576
@@ -274,15 +277,16 @@ export class KeeperLink implements HolderLink {
     const deadlineMs = options.deadlineMs ?? CALL_MS_MAX + count * HOLD_BLOCK_MS_MAX
     const rows = [...logs]
     this.#open(blocks)
-    const pushed = await this.#parts.uploads?.push(blocks)
+    const pushed = this.#parts.uploads?.push(blocks)
     try {
+      if (pushed !== undefined) await this.#soon(pushed.sent)
       for (let at = 0; at < Math.max(rows.length, blocks.length, 1); at += DURABLE_PARTS_MAX)
         await this.#ask({ ...options, deadlineMs }, 'durable', {
           logs: new Map(rows.slice(at, at + DURABLE_PARTS_MAX)),
           blocks: blocks.slice(at, at + DURABLE_PARTS_MAX)
         })
     } finally {
-      pushed?.()
+      pushed?.end()
       this.#shut(blocks)
     }
   }
@@ -422,6 +426,16 @@ export class KeeperLink implements HolderLink {
     request: CustodyRequest<Method>
   ): Promise<CustodyAnswer<Method>> {
     return ask(this.#parts, options, method, request)
+  }
+
+  /** What is sent ahead is ahead of the request, unless that takes long. */
+  async #soon(sent: Promise<unknown>): Promise<void> {
+    let timer: Timer | undefined
+    const late = new Promise<void>(resolve => {
+      timer = this.#parts.clock.after(PUSH_MS_MAX, resolve)
+    })
+    await Promise.race([sent, late])
+    timer?.cancel()
   }
 
   #open(blocks: readonly BlockSet[]): void {

@@ -14,7 +14,7 @@
 import { emptyBitmap, WINDOW_BLOCKS, windowOf, type BlockSet } from '../sync/block-bitmap.ts'
 import type { LogKey } from '../sync/log.ts'
 import type { CorePeer } from './core-slot.ts'
-import type { UploadGrants } from './upload-grants.ts'
+import type { BlocksOnTheirWay, UploadGrants } from './upload-grants.ts'
 
 /** Hypercore's reason for which the asker does not turn away from the peer for good. */
 const NO_REASON = 0
@@ -52,17 +52,24 @@ export class LimitedPeer {
   /**
    * Sends blocks that it may have unasked.
    *
-   * @returns what to call when it has stored them or will not. When nothing is under way any more
-   *   it is taken at its word about the length that it has: what it did not take it knows nothing of
+   * When all that was sent so has ended it is taken at its word about the length that it has: what
+   * it did not take it knows nothing of.
    */
-  async push(indexes: readonly number[]): Promise<() => void> {
+  push(indexes: readonly number[]): BlocksOnTheirWay {
+    let isEnded = false
     this.#pushes++
-    for (const index of indexes.filter(one => this.#mayHave(one)))
-      await this.#peer.push(index).catch(() => undefined)
-    return () => {
-      if (--this.#pushes > 0) return
-      this.#peer.pushedLength = Math.min(this.#peer.pushedLength, this.#peer.remoteLength)
+    const send = async (): Promise<void> => {
+      for (const index of indexes) {
+        if (isEnded || !isReady(this.#peer)) return
+        if (this.#mayHave(index)) await this.#peer.push(index).catch(() => undefined)
+      }
     }
+    const end = (): void => {
+      if (!isEnded && --this.#pushes === 0)
+        this.#peer.pushedLength = Math.min(this.#peer.pushedLength, this.#peer.remoteLength)
+      isEnded = true
+    }
+    return { sent: send(), end }
   }
 
   #guardRequests(): void {
@@ -89,4 +96,9 @@ export class LimitedPeer {
     const granted = this.#grants.granted(this.#peer.remotePublicKey, this.#log)
     return granted.find(blocks => blocks.window === window)?.bitmap ?? emptyBitmap()
   }
+}
+
+/** Whether a peer takes blocks unasked, and now. */
+export function isReady(peer: CorePeer): boolean {
+  return peer.remoteAllowPush && !peer.paused && peer.protomux.drained
 }

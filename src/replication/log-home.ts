@@ -13,7 +13,7 @@ import Corestore from 'corestore'
 import HypercoreStorage, { type Database, type HypercoreStorageOptions } from 'hypercore-storage'
 import { mkdir, readdir, rm, stat } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
-import { indexesOf } from '../sync/block-bitmap.ts'
+import { countBits, indexesOf } from '../sync/block-bitmap.ts'
 import type { Clock, Timer } from '../sync/clock.ts'
 import type { LogKey } from '../sync/log.ts'
 import { BlobReclaimer } from './blob-reclaimer.ts'
@@ -40,7 +40,7 @@ import {
   writeBufferBytes as fittingBufferBytes
 } from './space-guard.ts'
 import { causeCodes, toSyncError } from './storage-error.ts'
-import { UploadGrants, type UploadDoor } from './upload-grants.ts'
+import { PUSHED_TO_HOLDER_MAX, UploadGrants, type UploadDoor } from './upload-grants.ts'
 import { syncDirectory, syncFile, WalSync } from './wal-sync.ts'
 
 /** Blocks of 4 KiB and more go to files of their own kind, of this size. */
@@ -234,13 +234,14 @@ export class LogHome {
     return {
       grant: blocks => this.uploads.grant(publicKey, blocks),
       withdraw: blocks => this.uploads.withdraw(publicKey, blocks),
-      push: async sets => {
-        const ends: (() => void)[] = []
-        for (const { log, ...blocks } of sets) {
-          const core = this.#replicated.get(log)
-          if (core !== undefined) ends.push(await core.pushTo(publicKey, [...indexesOf(blocks)]))
-        }
-        return () => ends.forEach(end => end())
+      push: sets => {
+        const count = sets.reduce((sum, { bitmap }) => sum + countBits(bitmap), 0)
+        const ways = (count > PUSHED_TO_HOLDER_MAX ? [] : sets).flatMap(blocks => {
+          const core = this.#replicated.get(blocks.log)
+          return core?.pushTo(publicKey, [...indexesOf(blocks)]) ?? []
+        })
+        const sent = Promise.all(ways.map(way => way.sent))
+        return { sent, end: () => ways.forEach(way => way.end()) }
       }
     }
   }

@@ -1,49 +1,82 @@
 /**
- * What peers sent unasked before it is known whether it is wanted.
+ * Blocks that devices of one person sent unasked, before the request that makes them wanted.
  *
  * A device that waits for a holder's disk sends the blocks just before it asks for them to be
- * kept. A hypercore takes what is pushed or does not; here it waits, in memory and a bounded
- * amount of it, until the request has been read.
+ * kept. Hypercore would store them at once, asked for or not; here they wait in memory until the
+ * request has been read, few and not for long. Nothing of them was verified: they are measured
+ * with their proofs, and copied, so that no larger message stays in memory because of them.
  *
  * @module
  */
+import type { Clock } from '../sync/clock.ts'
+import type { LogKey } from '../sync/log.ts'
 import type { CorePeer, CoreProof } from './core-slot.ts'
 
-/** How many blocks of one log wait; the oldest gives way. */
+/** How many blocks wait; the oldest gives way. */
 export const PARKED_BLOCKS_MAX = 16
 
-/** How many bytes of one log wait; the oldest give way. */
-export const PARKED_BYTES_MAX = 1024 * 1024
+/** How many bytes wait, with proofs; the oldest give way. */
+export const PARKED_BYTES_MAX = 2 * 1024 * 1024
+
+/** How many hashes the proof of a block has at most: a tree of any log is less than 64 high. */
+export const PROOF_NODES_MAX = 256
+
+/** How long one waits at least, in milliseconds; it is gone after twice as long. */
+export const PARKED_MS = 2_000
+
+/** What is counted for each hash of a proof, in bytes. */
+const NODE_BYTES = 256
 
 /** A block as it was sent. */
 export interface ParkedPush {
+  /** Of which log. */
+  readonly log: LogKey
   /** Which block. */
   readonly index: number
-  /** How large it is. */
+  /** How large it is, in bytes. */
   readonly bytes: number
-  /** The message. */
+  /** The message, a copy. */
   readonly proof: CoreProof
   /** Who sent it. */
   readonly from: CorePeer
 }
 
+/** A parked push and whether it has been here for a while. */
+interface Parked extends ParkedPush {
+  readonly allBytes: number
+  isOld: boolean
+}
+
 /** See the module. */
 export class ParkedPushes {
-  #parked: ParkedPush[] = []
+  readonly #clock: Clock
+  #parked: Parked[] = []
+  #isTimed = false
 
-  /** Lets one wait; what carries no block does not. */
-  park(proof: CoreProof, from: CorePeer): void {
-    const bytes = proof.block?.value?.length
-    if (proof.block === null || bytes === undefined || bytes > PARKED_BYTES_MAX) return
-    this.#parked.push({ index: proof.block.index, bytes, proof, from })
-    while (this.#parked.length > PARKED_BLOCKS_MAX || this.#bytes() > PARKED_BYTES_MAX)
-      this.#parked.shift()
+  /** @param clock - borrowed */
+  constructor(clock: Clock) {
+    this.#clock = clock
   }
 
-  /** Takes out those of some blocks, in the order in which they came. */
-  take(indexes: ReadonlySet<number>): readonly ParkedPush[] {
-    const taken = this.#parked.filter(({ index }) => indexes.has(index))
-    this.#parked = this.#parked.filter(({ index }) => !indexes.has(index))
+  /** Lets a block wait; what is no block, too large or has more proof than a log needs does not. */
+  park(log: LogKey, proof: CoreProof, from: CorePeer): void {
+    const { block } = proof
+    if (block === null || block.value === null || nodeCount(proof) > PROOF_NODES_MAX) return
+    const bytes = block.value.length
+    const allBytes = bytes + nodeCount(proof) * NODE_BYTES
+    if (allBytes > PARKED_BYTES_MAX) return
+    const copy = ownCopy(proof) as CoreProof
+    this.#parked.push({ log, index: block.index, bytes, allBytes, proof: copy, from, isOld: false })
+    while (this.#parked.length > PARKED_BLOCKS_MAX || this.#bytes() > PARKED_BYTES_MAX)
+      this.#parked.shift()
+    if (!this.#isTimed) this.#expireLater()
+  }
+
+  /** Takes out those of some blocks of a log, in the order in which they came. */
+  take(log: LogKey, indexes: ReadonlySet<number>): readonly ParkedPush[] {
+    const isMeant = (push: Parked): boolean => push.log === log && indexes.has(push.index)
+    const taken = this.#parked.filter(isMeant)
+    this.#parked = this.#parked.filter(push => !isMeant(push))
     return taken
   }
 
@@ -52,7 +85,32 @@ export class ParkedPushes {
     this.#parked = this.#parked.filter(({ from }) => from !== peer)
   }
 
-  #bytes(): number {
-    return this.#parked.reduce((sum, { bytes }) => sum + bytes, 0)
+  #expire(): void {
+    this.#parked = this.#parked.filter(({ isOld }) => !isOld)
+    for (const push of this.#parked) push.isOld = true
+    this.#isTimed = false
+    if (this.#parked.length > 0) this.#expireLater()
   }
+
+  #expireLater(): void {
+    this.#isTimed = true
+    this.#clock.after(PARKED_MS, () => this.#expire())
+  }
+
+  #bytes(): number {
+    return this.#parked.reduce((sum, { allBytes }) => sum + allBytes, 0)
+  }
+}
+
+function nodeCount({ block, upgrade }: CoreProof): number {
+  const { nodes = [], additionalNodes = [] } = upgrade ?? {}
+  return (block?.nodes.length ?? 0) + nodes.length + additionalNodes.length
+}
+
+/** Copies a message, so that the frame that it came in is not kept for it. */
+function ownCopy(value: unknown): unknown {
+  if (value instanceof Uint8Array) return Buffer.from(value)
+  if (Array.isArray(value)) return value.map(ownCopy)
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(Object.entries(value).map(([name, part]) => [name, ownCopy(part)]))
 }

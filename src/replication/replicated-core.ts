@@ -13,17 +13,14 @@ import { equalBytes } from '../crypto/sodium.ts'
 import type { BlockSet } from '../sync/block-bitmap.ts'
 import type { LogKey } from '../sync/log.ts'
 import type { Core, CorePeer, CoreProof } from './core-slot.ts'
-import { LimitedPeer } from './limited-peer.ts'
-import { ParkedPushes, type ParkedPush } from './parked-pushes.ts'
+import { isReady, LimitedPeer } from './limited-peer.ts'
+import type { ParkedPush, ParkedPushes } from './parked-pushes.ts'
 import type { SpaceGuard } from './space-guard.ts'
 import { causeCodes } from './storage-error.ts'
-import type { UploadGrants } from './upload-grants.ts'
+import type { BlocksOnTheirWay, UploadGrants } from './upload-grants.ts'
 
 /** How long a log may be, in entries; what peers say beyond it is a lie that would take memory. */
 export const LOG_LENGTH_MAX = 2 ** 26
-
-/** So many blocks are pushed at a time; more is left for the peers to ask for. */
-export const PUSHED_BLOCKS_MAX = 16
 
 /** What is counted for the proofs that come with a block, in bytes. */
 const PROOF_BYTES = 4096
@@ -80,9 +77,8 @@ export class ReplicatedCore {
   readonly #options: ReplicatedCoreOptions
   readonly #limited = new Map<CorePeer, LimitedPeer>()
   readonly #watchers = new Set<CoreWatcher>()
-  /** What was sent unasked and may be wanted yet; absent when all is taken. */
+  /** What was sent unasked and may be wanted yet; absent when hypercore has it. */
   #parked: ParkedPushes | undefined
-  readonly #wanted = new Set<ReadonlySet<number>>()
   #isFollowed = false
   #isFrozen = false
   #isStarved = false
@@ -99,6 +95,7 @@ export class ReplicatedCore {
       this.#isStarved = false
       boundClaims(peer)
       answerFromWhereAsked(peer)
+      this.#interceptPushes(peer)
       this.#limit(peer)
     })
     core.on('peer-remove', peer => {
@@ -163,42 +160,48 @@ export class ReplicatedCore {
    * @returns what undoes it
    */
   want(indexes: readonly number[]): () => void {
-    const wanted = new Set(indexes)
-    this.#wanted.add(wanted)
     const download = this.#core.download({ blocks: indexes })
-    return () => {
-      this.#wanted.delete(wanted)
-      download.destroy()
-    }
+    return () => download.destroy()
   }
 
   /**
-   * From now on takes only blocks that are wanted, whoever sends them. What is pushed before it is
-   * wanted waits a while in memory.
+   * Has peers send blocks unasked and lets those wait until {@link ReplicatedCore.takePushed} asks
+   * for them; of its own accord hypercore stores nothing that it did not ask for, as before. To be
+   * said before the first peer comes.
+   *
+   * @param parked - borrowed
    */
-  takeOnlyWanted(): void {
-    this.#parked ??= new ParkedPushes()
-    this.setAllowPush(true)
+  parkPushes(parked: ParkedPushes): void {
+    this.#parked = parked
+    this.setAllowPush(false)
+    this.#core.core.replicator.isAllowingPush = () => true
   }
 
   /**
-   * Stores those of some blocks that were pushed before they were wanted.
+   * Stores those of some blocks that were sent unasked, as far as they verify.
    *
    * @returns undefined when there are none; else what never rejects
    */
   takePushed(indexes: ReadonlySet<number>): Promise<readonly ArrivedBlock[]> | undefined {
-    const pushes = this.#parked?.take(indexes) ?? []
-    return pushes.length === 0 ? undefined : this.#storePushed(pushes, indexes)
+    const pushes = this.#parked?.take(this.key, indexes) ?? []
+    return pushes.length === 0 ? undefined : this.#storePushed(pushes)
   }
 
-  async #storePushed(
-    pushes: readonly ParkedPush[],
-    indexes: ReadonlySet<number>
-  ): Promise<readonly ArrivedBlock[]> {
-    this.#wanted.add(indexes)
-    // As if it came just now. What is not taken is asked for.
-    for (const { proof, from } of pushes) await from.ondata(proof).catch(() => undefined)
-    this.#wanted.delete(indexes)
+  async #storePushed(pushes: readonly ParkedPush[]): Promise<readonly ArrivedBlock[]> {
+    const { core } = this.#core
+    const isTurn = core.replicator._rxLock.lock().then(
+      () => true,
+      () => false
+    )
+    // It was closed.
+    if (!(await isTurn)) return []
+    try {
+      // One that does not verify, as the log has grown since, is no loss: it is asked for.
+      for (const { proof, from } of pushes)
+        if (!this.#isFrozen) await core.verify(proof, from).catch(() => false)
+    } finally {
+      core.replicator._rxLock.unlock()
+    }
     return pushes.filter(({ index }) => this.has(index))
   }
 
@@ -232,20 +235,11 @@ export class ReplicatedCore {
     await Promise.all(ready.map(peer => pushTo(peer, from, to)))
   }
 
-  /**
-   * Sends blocks to a peer that is limited and may have them, unasked, as far as it takes that.
-   *
-   * @param indexes - no more than {@link PUSHED_BLOCKS_MAX} that it lacks; else it has to ask
-   * @returns what to call when it has stored them or will not
-   */
-  async pushTo(publicKey: Uint8Array, indexes: readonly number[]): Promise<() => void> {
-    const ends: (() => void)[] = []
-    for (const [peer, limited] of this.#limited) {
-      if (!equalBytes(peer.remotePublicKey, publicKey) || !isReady(peer)) continue
-      const missing = indexes.filter(index => !hasBlock(peer, index))
-      if (missing.length <= PUSHED_BLOCKS_MAX) ends.push(await limited.push(missing))
-    }
-    return () => ends.splice(0).forEach(end => end())
+  /** Sends blocks to a peer that is limited and may have them, unasked, as far as it takes that. */
+  pushTo(publicKey: Uint8Array, indexes: readonly number[]): readonly BlocksOnTheirWay[] {
+    return [...this.#limited]
+      .filter(([{ remotePublicKey }]) => equalBytes(remotePublicKey, publicKey))
+      .map(([, limited]) => limited.push(indexes))
   }
 
   /** Tells a peer that is limited which blocks of a window it may have from now on. */
@@ -279,6 +273,25 @@ export class ReplicatedCore {
       this.#limited.set(peer, new LimitedPeer(peer, key, grants))
   }
 
+  /**
+   * Hypercore takes whatever is sent unasked with a proof from length 0 for evidence of another
+   * history, and compares it. The proof of a block lacks the hashes that the block gives by itself,
+   * so that of a log which has grown here meanwhile looks like one (seen in 11.37.1).
+   */
+  #interceptPushes(peer: CorePeer): void {
+    const ondata = peer.ondata.bind(peer)
+    peer.ondata = async proof => {
+      if (this.#parked === undefined || !isPush(proof)) return ondata(proof)
+      this.#parked.park(this.key, proof, peer)
+    }
+    const handle = peer._handleData.bind(peer)
+    peer._handleData = async proof => {
+      const { upgrade } = proof
+      if (isPush(proof) && upgrade?.start === 0 && this.length >= upgrade.length) return
+      await handle(proof)
+    }
+  }
+
   /** Asks for the space before anything of a peer is stored; a peer that brings more waits. */
   #guardSpace(): void {
     const { core } = this.#core
@@ -287,11 +300,6 @@ export class ReplicatedCore {
       if (isBeyondAnyLog(proof)) {
         this.#unmark(proof)
         throw new Error('a length of no log')
-      }
-      if (!this.#isWanted(proof)) {
-        if (proof.request === 0) this.#parked?.park(proof, from)
-        this.#unmark(proof)
-        return false
       }
       const hasSpace = await this.#hasSpaceFor(proof)
       if (hasSpace && this.#admits(proof)) {
@@ -315,13 +323,6 @@ export class ReplicatedCore {
     this.#isStarved = true
     if (isDiskFull) this.#options.onStarved()
     this.#tell('starved')
-  }
-
-  /** Only a block that is asked for here is; what else is asked for tells how long the log is. */
-  #isWanted({ block, request }: CoreProof): boolean {
-    if (this.#parked === undefined) return true
-    if (block === null) return request !== 0
-    return [...this.#wanted].some(indexes => indexes.has(block.index))
   }
 
   #admits({ block }: CoreProof): boolean {
@@ -373,6 +374,11 @@ function boundClaims(peer: CorePeer): void {
   }
 }
 
+/** Whether somebody sends a block unasked. */
+function isPush({ request, block }: CoreProof): boolean {
+  return request === 0 && block !== null
+}
+
 function isBeyondAnyLog({ upgrade }: CoreProof): boolean {
   return upgrade !== null && upgrade.start + upgrade.length > LOG_LENGTH_MAX
 }
@@ -397,10 +403,6 @@ function answerFromWhereAsked(peer: CorePeer): void {
     peer.pushedLength = Math.max(peer.pushedLength, request.upgrade?.start ?? 0)
     return handle(request)
   }
-}
-
-function isReady(peer: CorePeer): boolean {
-  return peer.remoteAllowPush && !peer.paused && peer.protomux.drained
 }
 
 async function pushTo(peer: CorePeer, from: number, to: number): Promise<void> {

@@ -21,8 +21,11 @@ import type { LogHome } from './log-home.ts'
 import type { PeerConnection, PeerNetwork } from './peer-network.ts'
 import { PeerSession, type SessionEnd } from './peer-session.ts'
 import { RefusedPeers } from './refused-peers.ts'
-import { PUSHED_BLOCKS_MAX, type ReplicatedCore } from './replicated-core.ts'
+import type { ReplicatedCore } from './replicated-core.ts'
 import { SPACE_RETRY_BYTES, SPACE_RETRY_MS } from './space-guard.ts'
+
+/** Content of a commit is pushed up to so many blocks; more is left for the peers to ask for. */
+export const PUSHED_BLOCKS_MAX = 16
 
 /** How often heads are sent to a peer at most, in milliseconds. */
 export const HEADS_INTERVAL_MS = 200

@@ -31,13 +31,20 @@ export interface UploadDoor {
   grant(blocks: BlockSet): void
   /** No more: it has signed for them, or was given up. */
   withdraw(blocks: BlockSet): void
-  /**
-   * Sends it a few granted blocks that it lacks, unasked; many it has to ask for.
-   *
-   * @returns what to call when it has stored them or will not
-   */
-  push(blocks: readonly BlockSet[]): Promise<() => void>
+  /** Sends it granted blocks unasked, if there are no more than a few; many it has to ask for. */
+  push(blocks: readonly BlockSet[]): BlocksOnTheirWay
 }
+
+/** Blocks that are being sent unasked. */
+export interface BlocksOnTheirWay {
+  /** When they are sent, as far as they can be. Never rejects. */
+  readonly sent: Promise<unknown>
+  /** To be called when the peer has stored them or will not: no more are sent. */
+  end(): void
+}
+
+/** So many blocks are sent unasked with one request. */
+export const PUSHED_TO_HOLDER_MAX = 8
 
 /** One window of one log and the blocks of it that may be had. */
 type Grants = Map<LogKey, Map<number, Uint8Array>>

@@ -1,5 +1,5 @@
 /** A holder keeps what it was asked to keep, byte for byte, and nothing else. */
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { ANNOUNCEMENT_ROWS } from '../../src/replication/holder-logs.ts'
 import { CoreSlot, type CorePeer } from '../../src/replication/core-slot.ts'
 import { blockSetsOf, countBits, indexesOf } from '../../src/sync/block-bitmap.ts'
@@ -110,61 +110,115 @@ t.test('blocks are forgotten, and come again when they are wanted', async t => {
   t.same(await logs.read(key, 2), block(2))
 })
 
-t.test(
-  'what is pushed is stored if it is wanted, before or after, without being asked for',
-  async t => {
-    const stage = await HolderStage.open(t)
-    const { device, logs, networks } = stage
-    const { key } = device.contentLog
-    await stage.connect()
-    const holder = networks[1].publicKey
-    const door = device.logHome.uploadDoor(holder)
-    const push = (indexes: readonly number[]) => door.push(blockSetsOf(key, indexes))
-    const asked: number[] = []
-    const peer = holderAt(stage)
-    const handle = peer._handleRequest.bind(peer)
-    peer._handleRequest = request => {
-      if (request.block !== null) asked.push(request.block.index)
-      return handle(request)
-    }
-    await device.commit(Buffer.from('entry'), blocks.slice(0, 40))
-    await until('it takes pushes', () => peer.remoteAllowPush)
-    stage.grant([1, 2, 3])
-    const end = await push([1, 2, 3, 9])
-    t.equal(countBits(logs.stored(key, 0)), 0, 'nobody wants it yet')
-    const sizes = await stage.bring([1, 2])
-    t.same(sizes, new Map([1, 2].map(index => [index, block(index).length])))
-    end()
-    t.same(asked, [])
-    t.same([...indexesOf({ window: 0, bitmap: logs.stored(key, 0) })], [1, 2])
-
-    const wanted = stage.bring([4])
-    stage.grant([4])
-    const again = await push([4])
-    await wanted
-    again()
-    t.same(await logs.read(key, 4), block(4))
-    await stage.bring([3])
-    t.same(await logs.read(key, 3), block(3), 'what was pushed in vain comes all the same')
-
-    // It never heard of the length that was pushed, and the log has grown since.
-    await device.commit(Buffer.from('entry'), blocks.slice(40, 80))
-    stage.grant([41, 90])
-    const vain = await push([41])
-    vain()
-    await device.commit(Buffer.from('entry'), blocks.slice(80, 120))
-    await stage.bring([90])
-    t.same(await logs.read(key, 90), block(90))
-    stage.grant(Array.from({ length: 20 }, (_, at) => 100 + at))
-    asked.length = 0
-    const many = await push(Array.from({ length: 20 }, (_, at) => 100 + at))
-    await stage.bring([101])
-    many()
-    t.same(asked, [101], 'many are not pushed')
+/** A holder that was pushed nothing yet, and what counts the blocks that it asks for. */
+async function pushStage(t: Test) {
+  const stage = await HolderStage.open(t)
+  await stage.connect()
+  const { device, networks } = stage
+  const peer = holderAt(stage)
+  await until('it takes pushes', () => peer.remoteAllowPush)
+  const asked: number[] = []
+  const handle = peer._handleRequest.bind(peer)
+  const answers = { areHeld: false, held: [] as (() => Promise<void>)[] }
+  peer._handleRequest = async request => {
+    if (request.block !== null) asked.push(request.block.index)
+    if (answers.areHeld) answers.held.push(() => handle(request))
+    else await handle(request)
   }
-)
+  const door = device.logHome.uploadDoor(networks[1].publicKey)
+  const push = async (indexes: readonly number[]): Promise<() => void> => {
+    const way = door.push(blockSetsOf(device.contentLog.key, indexes))
+    await way.sent
+    return () => way.end()
+  }
+  const stored = (): readonly number[] => [
+    ...indexesOf({ window: 0, bitmap: stage.logs.stored(device.contentLog.key, 0) })
+  ]
+  return { stage, peer, asked, answers, push, stored }
+}
 
-t.test('nothing of content can be pushed to it, and strangers announce in vain', async t => {
+t.test('what was sent unasked is stored when it is wanted, and is not asked for', async t => {
+  const { stage, asked, push, stored } = await pushStage(t)
+  const { device, logs } = stage
+  const { key } = device.contentLog
+  await device.commit(Buffer.from('entry'), blocks.slice(0, 40))
+  await until('the length', () => logs.length(key) === 40)
+  stage.grant([1, 2, 3])
+  const end = await push([1, 2, 3, 9])
+  t.same(stored(), [], 'nobody wants it yet')
+  const sizes = await stage.bring([1, 2])
+  t.same(sizes, new Map([1, 2].map(index => [index, block(index).length])))
+  end()
+  t.same([asked, stored()], [[], [1, 2]])
+  await stage.bring([3])
+  t.same(await logs.read(key, 3), block(3))
+  stage.grant(Array.from({ length: 20 }, (_, at) => 10 + at))
+  asked.length = 0
+  const many = await push(Array.from({ length: 20 }, (_, at) => 10 + at))
+  await stage.bring([11])
+  many()
+  t.same(asked, [11], 'many are not sent')
+})
+
+t.test('the first blocks of a log come before their length, or after, and twice', async t => {
+  for (const hasLength of [false, true]) {
+    const { stage, answers, push, stored } = await pushStage(t)
+    const { device, logs } = stage
+    const { key } = device.contentLog
+    answers.areHeld = true
+    await device.commit(Buffer.from('entry'), blocks.slice(0, 5))
+    stage.grant([2, 4])
+    const end = await push([2])
+    end()
+    const again = await push([2, 4])
+    t.equal(logs.length(key), 0)
+    answers.areHeld = false
+    if (hasLength) {
+      for (const answer of answers.held.splice(0)) await answer()
+      await until('the length', () => logs.length(key) === 5)
+    }
+    await stage.bring([2, 4])
+    again()
+    for (const answer of answers.held.splice(0)) await answer()
+    await device.commit(Buffer.from('entry'), blocks.slice(5, 9))
+    stage.grant([6])
+    await stage.bring([6])
+    t.same(stored(), [2, 4, 6])
+    t.same(stage.reports, [], 'nobody takes it for another history')
+  }
+})
+
+t.test('what was sent in vain leaves nothing behind', async t => {
+  const { stage, push, stored } = await pushStage(t)
+  const { device } = stage
+  await device.commit(Buffer.from('entry'), blocks.slice(0, 5))
+  stage.grant([2])
+  const vain = await push([2])
+  vain()
+  await device.commit(Buffer.from('entry'), blocks.slice(5, 90))
+  stage.grant([60])
+  await stage.bring([60])
+  t.same(stored(), [60])
+})
+
+t.test('an answer to what nobody asked for is not stored', async t => {
+  const { stage, peer, stored } = await pushStage(t)
+  const { device, logs } = stage
+  await device.commit(Buffer.from('entry'), blocks.slice(0, 1))
+  await until('the length', () => logs.length(device.contentLog.key) === 1)
+  const { wireData } = peer as unknown as { wireData: { send(proof: object): void } }
+  const nothing = { fork: 0, hash: null, seek: null, upgrade: null, manifest: null }
+  const whole = { index: 0, value: block(0), nodes: [] }
+  wireData.send({ ...nothing, request: 123_456, block: whole })
+  wireData.send({ ...nothing, request: 0, block: whole })
+  await device.commit(Buffer.from('entry'))
+  await logs.arrived(device.operationLog.key, 2, { idleMs: 5000 })
+  t.same(stored(), [])
+  stage.grant([0])
+  t.same(await stage.bring([0]), new Map([[0, block(0).length]]), 'it is genuine all the same')
+})
+
+t.test('nothing of content that is pushed is stored, and strangers announce in vain', async t => {
   const stage = await HolderStage.open(t)
   const { device, logs, networks } = stage
   const { key } = device.contentLog

@@ -115,9 +115,9 @@ function told(answer: () => Promise<Uint8Array>): Told {
     uploads: {
       grant: blocks => granted.push(blocks),
       withdraw: blocks => withdrawn.push(blocks),
-      push: async blocks => {
+      push: blocks => {
         pushed.push(...blocks)
-        return () => pushed.splice(0)
+        return { sent: Promise.resolve(), end: () => void pushed.splice(0) }
       }
     }
   })

@@ -1,7 +1,11 @@
 /** Who waits for blocks is told of the first end there is. */
 import t from 'tap'
 import { awaitEntries, bringBlocks } from '../../src/replication/log-arrival.ts'
-import type { CoreWatcher, ReplicatedCore } from '../../src/replication/replicated-core.ts'
+import type {
+  ArrivedBlock,
+  CoreWatcher,
+  ReplicatedCore
+} from '../../src/replication/replicated-core.ts'
 import { VirtualClock } from '../support/virtual-clock.ts'
 import { rejectsWith } from '../suites/log-suite.ts'
 
@@ -25,8 +29,10 @@ class FakeCore {
     this.wanted.push(indexes)
     return () => this.wanted.splice(this.wanted.indexOf(indexes), 1)
   }
-  takePushed(): undefined {
-    return undefined
+  /** What it has been sent unasked, and what happens while that is stored. */
+  pushed: (() => Promise<readonly ArrivedBlock[]>) | undefined
+  takePushed(): Promise<readonly ArrivedBlock[]> | undefined {
+    return this.pushed?.()
   }
   watch(watcher: CoreWatcher): () => void {
     this.watchers.add(watcher)
@@ -52,6 +58,21 @@ function stage(): {
   const clock = new VirtualClock()
   return { core: new FakeCore(), clock, options: { clock, idleMs: 100 } }
 }
+
+t.test('what was sent before is not waited for, nor what comes while that is stored', async t => {
+  const { core, options } = stage()
+  core.pushed = async () => {
+    core.stored.add(1).add(2)
+    return [{ index: 1, bytes: 101 }]
+  }
+  t.same(await bringBlocks(core.asCore, [1, 2], options), new Map([[1, 101]]))
+  core.pushed = async () => []
+  const bringing = bringBlocks(core.asCore, [3], options)
+  await Promise.resolve()
+  await Promise.resolve()
+  core.arrive(3)
+  t.same(await bringing, new Map([[3, 103]]))
+})
 
 t.test('it ends when the last block is there, however long the others took', async t => {
   const { core, clock, options } = stage()

@@ -1,47 +1,94 @@
-/** What waits is bounded, and gone with whoever sent it. */
+/** What waits is bounded, soon gone, and gone with whoever sent it. */
 import t from 'tap'
 import type { CorePeer, CoreProof } from '../../src/replication/core-slot.ts'
 import {
   PARKED_BLOCKS_MAX,
   PARKED_BYTES_MAX,
-  ParkedPushes
+  PARKED_MS,
+  ParkedPushes,
+  PROOF_NODES_MAX
 } from '../../src/replication/parked-pushes.ts'
+import { logKey } from '../../src/sync/log.ts'
+import { VirtualClock } from '../support/virtual-clock.ts'
 
 const [one, other] = [{} as CorePeer, {} as CorePeer]
+const [log, another] = [logKey('ab'.repeat(32)), logKey('cd'.repeat(32))]
 
-function push(index: number, bytes = 10): CoreProof {
-  return { request: 0, block: { index, value: new Uint8Array(bytes) }, upgrade: null }
+function push(index: number, bytes = 10, nodes = 0): CoreProof {
+  const block = { index, value: new Uint8Array(bytes), nodes: Array.from({ length: nodes }, node) }
+  return { request: 0, block, upgrade: null }
 }
 
-function taken(parked: ParkedPushes, from: number, to: number): readonly number[] {
+function node(): object {
+  return { index: 1, size: 1, hash: Buffer.alloc(32) }
+}
+
+function taken(parked: ParkedPushes, from: number, to: number, of = log): readonly number[] {
   const indexes = new Set(Array.from({ length: to - from }, (_, at) => from + at))
-  return parked.take(indexes).map(({ index }) => index)
+  return parked.take(of, indexes).map(({ index }) => index)
 }
 
 t.test('each is taken out once, in the order in which they came', async t => {
-  const parked = new ParkedPushes()
-  for (const index of [5, 3, 9]) parked.park(push(index), one)
+  const parked = new ParkedPushes(new VirtualClock())
+  for (const index of [5, 3, 9]) parked.park(log, push(index), one)
+  parked.park(another, push(4), one)
   t.same(taken(parked, 3, 6), [5, 3])
   t.same(taken(parked, 0, 20), [9])
+  t.same(taken(parked, 0, 20, another), [4])
 })
 
 t.test('the oldest give way, and what is too large or no block does not wait', async t => {
-  const parked = new ParkedPushes()
-  for (let index = 0; index < PARKED_BLOCKS_MAX + 2; index++) parked.park(push(index), one)
+  const parked = new ParkedPushes(new VirtualClock())
+  for (let index = 0; index < PARKED_BLOCKS_MAX + 2; index++) parked.park(log, push(index), one)
   t.same(taken(parked, 0, 2), [])
   t.equal(taken(parked, 0, 100).length, PARKED_BLOCKS_MAX)
-  for (const index of [0, 1, 2]) parked.park(push(index, PARKED_BYTES_MAX / 2), one)
+  for (const index of [0, 1, 2]) parked.park(log, push(index, PARKED_BYTES_MAX / 2), one)
   t.same(taken(parked, 0, 9), [1, 2])
-  parked.park(push(0, PARKED_BYTES_MAX + 1), one)
-  parked.park({ request: 0, block: null, upgrade: null }, one)
-  parked.park({ request: 0, block: { index: 1, value: null }, upgrade: null }, one)
+  parked.park(log, push(0, PARKED_BYTES_MAX + 1), one)
+  parked.park(log, { request: 0, block: null, upgrade: null }, one)
+  parked.park(log, { request: 0, block: { index: 1, value: null, nodes: [] }, upgrade: null }, one)
   t.same(taken(parked, 0, 9), [])
 })
 
+t.test('proofs count, and are no longer than those of a log', async t => {
+  const parked = new ParkedPushes(new VirtualClock())
+  parked.park(log, push(1, 10, PROOF_NODES_MAX), one)
+  parked.park(log, push(2, 10, PROOF_NODES_MAX + 1), one)
+  const upgrade = { start: 0, length: 9, nodes: [node()], additionalNodes: [node()] }
+  parked.park(log, { ...push(3, 10, PROOF_NODES_MAX - 1), upgrade }, one)
+  t.same(taken(parked, 0, 9), [1])
+})
+
+t.test('what waits is a copy', async t => {
+  const parked = new ParkedPushes(new VirtualClock())
+  const frame = Buffer.alloc(1000, 1)
+  const block = { index: 1, value: frame.subarray(0, 5), nodes: [{ hash: frame.subarray(5, 37) }] }
+  parked.park(log, { request: 0, block, upgrade: null }, one)
+  frame.fill(2)
+  const [push] = parked.take(log, new Set([1]))
+  t.same(push?.proof.block?.value, Buffer.alloc(5, 1))
+  t.same(push?.proof.block?.nodes, [{ hash: Buffer.alloc(32, 1) }])
+})
+
+t.test('nothing waits for long', async t => {
+  const clock = new VirtualClock()
+  const parked = new ParkedPushes(clock)
+  parked.park(log, push(1), one)
+  clock.advance(PARKED_MS - 1)
+  parked.park(log, push(2), one)
+  clock.advance(PARKED_MS)
+  t.same(taken(parked, 0, 2), [1], 'it is still there')
+  parked.park(log, push(1), one)
+  clock.advance(PARKED_MS * 2)
+  t.same(taken(parked, 0, 9), [])
+  parked.park(log, push(3), one)
+  t.same(taken(parked, 0, 9), [3], 'and others may come')
+})
+
 t.test('what a peer sent goes with it', async t => {
-  const parked = new ParkedPushes()
-  parked.park(push(1), one)
-  parked.park(push(2), other)
+  const parked = new ParkedPushes(new VirtualClock())
+  parked.park(log, push(1), one)
+  parked.park(log, push(2), other)
   parked.forget(one)
   t.same(taken(parked, 0, 9), [2])
 })

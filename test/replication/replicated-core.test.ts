@@ -239,6 +239,50 @@ t.test('a write that fails is told as a full disk, until a peer comes anew', asy
   await t.rejects(verify({ block: null, upgrade: null }, {}), failure)
   t.same([guarded.isStarved, starved, news], [true, 1, ['starved']])
   const call = () => undefined
-  listeners.get('peer-add')?.({ onrange: call, onbitfield: call, _handleRequest: call })
+  listeners.get('peer-add')?.({
+    ...{ onrange: call, onbitfield: call, _handleRequest: call, ondata: call, _handleData: call }
+  })
   t.notOk(guarded.isStarved)
 })
+
+t.test(
+  'a block from a length of 0 is no evidence of another history of a log that grew',
+  async t => {
+    const listeners = new Map<string, (peer: object) => void>()
+    const replicator = { setAllowPush: () => undefined, _unmarkInflight: () => undefined }
+    const on = (event: string, listener: (peer: object) => void) => listeners.set(event, listener)
+    const core = { core: { replicator, verify: async () => true }, length: 4, on }
+    const options = {
+      key: logSigner({ seed: filled(32, 1), userData: filled(32, 2) }).key,
+      allowPush: true,
+      guard: { admit: async () => undefined },
+      onArrival: () => undefined,
+      onFrozen: () => undefined,
+      onStarved: () => undefined
+    }
+    type Parts = ConstructorParameters<typeof ReplicatedCore>
+    void new ReplicatedCore(core as unknown as Parts[0], options as unknown as Parts[1])
+    const handled: object[] = []
+    const call = () => undefined
+    const peer = {
+      ...{ onrange: call, onbitfield: call, _handleRequest: call, ondata: call },
+      _handleData: async (proof: object) => void handled.push(proof)
+    }
+    listeners.get('peer-add')?.(peer)
+    const block = { index: 1, value: Buffer.from('block'), nodes: [] }
+    const proof = (request: number, start: number, length: number) => {
+      return { request, block, upgrade: { start, length } }
+    }
+    await peer._handleData(proof(0, 0, 4))
+    t.same(handled, [])
+    const taken = [
+      proof(0, 0, 5),
+      proof(0, 2, 2),
+      proof(3, 0, 4),
+      { ...proof(0, 0, 4), block: null },
+      { ...proof(0, 0, 4), upgrade: null }
+    ]
+    for (const each of taken) await peer._handleData(each)
+    t.same(handled, taken)
+  }
+)

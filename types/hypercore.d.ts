@@ -78,6 +78,8 @@ declare module 'hypercore' {
     push(index: number): Promise<void>
     /** It sent something. */
     ondata: (proof: CoreProof) => Promise<void>
+    /** It does not answer a request. */
+    onnodata(message: { readonly request: number; readonly reason: number }): void
     /** The same in turn with what else changes the length. */
     _handleData: (proof: CoreProof) => Promise<void>
   }
@@ -104,10 +106,32 @@ declare module 'hypercore' {
     } | null
   }
 
+  /** A hash in the tree of a log. */
+  export interface ProofNode {
+    /** Which one. */
+    readonly index: number
+    /** How many bytes are below it. */
+    readonly size: number
+    /** The hash. */
+    readonly hash: Uint8Array
+  }
+
   /** What a peer sent about a core. */
   export interface CoreProof {
     /** Which request it answers; 0 when it was sent unasked. */
     readonly request: number
+    /** Of which history of the log; 0 unless it was truncated. */
+    readonly fork: number
+    /** A node of the tree, if there is one. */
+    readonly hash: {
+      /** Which one. */
+      readonly index: number
+    } | null
+    /** Where a byte is, if that is told. */
+    readonly seek: {
+      /** Which byte. */
+      readonly bytes: number
+    } | null
     /** A block, if there is one. */
     readonly block: {
       /** Its number. */
@@ -115,7 +139,7 @@ declare module 'hypercore' {
       /** Its bytes. */
       readonly value: Uint8Array | null
       /** Hashes beside its path up the tree. */
-      readonly nodes: readonly object[]
+      readonly nodes: readonly ProofNode[]
     } | null
     /** A new length, if there is one. */
     readonly upgrade: {
@@ -123,25 +147,41 @@ declare module 'hypercore' {
       readonly start: number
       /** By how many blocks. */
       readonly length: number
-      /** Hashes of what is new. */
-      readonly nodes?: readonly object[]
-      /** And of what else is known. */
-      readonly additionalNodes?: readonly object[]
     } | null
   }
 
   /** A request under way; hypercore's own. */
-  export type CoreRequest = object
+  export interface CoreRequest {
+    /** Who was asked. */
+    readonly peer: CorePeer
+    /** For which history of the log. */
+    readonly fork: number
+    /** For which block. */
+    readonly block: {
+      /** Its number. */
+      readonly index: number
+    } | null
+    /** For which node of the tree. */
+    readonly hash: {
+      /** Its number. */
+      readonly index: number
+    } | null
+    /** Where which byte is. */
+    readonly seek: {
+      /** Which one. */
+      readonly bytes: number
+    } | null
+    /** For what length. */
+    readonly upgrade: object | null
+  }
 
   /** The part of a core that talks to peers. */
   export interface CoreReplicator {
     readonly peers: readonly CorePeer[]
     setAllowPush(allowPush: boolean): void
     updateAll(): void
-    /** Whether peers are told that they may send blocks unasked. */
-    isAllowingPush: () => boolean
-    /** What changes the length waits for its turn. */
-    readonly _rxLock: { lock(): Promise<void>; unlock(): void }
+    /** What is being asked for, by the request's number. */
+    readonly _inflight: { get(request: number): CoreRequest | null | undefined }
     onconflict(): Promise<void>
     /** Makes a block count as not asked for. */
     _unmarkInflight(index: number): void

@@ -17,7 +17,8 @@ import Hypercore, {
   type CorePeer,
   type CoreProof,
   type CoreRequest,
-  type Manifest
+  type Manifest,
+  type ProofNode
 } from 'hypercore'
 import crypto, { type KeyPair } from 'hypercore-crypto'
 import { knownBlockHash } from '../crypto/block-hash.ts'
@@ -39,7 +40,7 @@ export const LOG_USER_DATA_BYTES = 32
 /** A core of any device; see `types/hypercore.d.ts`. */
 export type Core = Hypercore
 
-export type { CorePeer, CoreProof, CoreRequest, Manifest }
+export type { CorePeer, CoreProof, CoreRequest, Manifest, ProofNode }
 
 /** What makes a log of another device: the same two give the same log. */
 export interface RemoteLogIdentity {

@@ -170,13 +170,13 @@ export class DurabilityWaiter {
     else this.#ask(waiting)
   }
 
-  /** What it has signed for is on its disk, and is not opened to it again. */
+  /** It says itself whether it still has what it signed for; that is not sent to it ahead. */
   #partOf({ part: { logs, blocks } }: Waiting, keeper: KeeperId): DurablePart {
     const missing = blocks.map(({ log, window, bitmap }) => {
       const valid = this.#parts.book.validAt({ keeper, log, window }) ?? emptyBitmap()
       return { log, window, bitmap: difference(bitmap, valid) }
     })
-    return { logs, blocks: missing.filter(({ bitmap }) => !isEmptyBitmap(bitmap)) }
+    return { logs, blocks, unsigned: missing.filter(({ bitmap }) => !isEmptyBitmap(bitmap)) }
   }
 
   /** Who is on other machines and counts; those that have the blocks first. */

@@ -74,6 +74,8 @@ export interface DurablePart {
   readonly logs: ReadonlyMap<LogKey, number>
   /** Blocks. */
   readonly blocks: readonly BlockSet[]
+  /** Those of them that it has not signed for, as far as is known: they are sent ahead. */
+  readonly unsigned?: readonly BlockSet[]
 }
 
 /** How long a call may take. */

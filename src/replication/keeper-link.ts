@@ -72,7 +72,7 @@ import { DROP_ATTEMPTS_MAX } from './keep-lock.ts'
 import { logBytes } from './keeper-records.ts'
 import type { PeerConnection } from './peer-network.ts'
 import { ReplicationError } from './replication-error.ts'
-import type { UploadDoor } from './upload-grants.ts'
+import type { BlocksOnTheirWay, UploadDoor } from './upload-grants.ts'
 import { nowMs } from './wall-time.ts'
 
 /** How long an answer may take that needs no more than a disk, in milliseconds. */
@@ -272,13 +272,17 @@ export class KeeperLink implements HolderLink {
     return bytes
   }
 
-  async durable({ logs, blocks }: DurablePart, options: LinkOptions = {}): Promise<void> {
+  async durable(
+    { logs, blocks, unsigned = blocks }: DurablePart,
+    options: LinkOptions = {}
+  ): Promise<void> {
     const count = blocks.reduce((sum, { bitmap }) => sum + countBits(bitmap), 0)
     const deadlineMs = options.deadlineMs ?? CALL_MS_MAX + count * HOLD_BLOCK_MS_MAX
     const rows = [...logs]
     this.#open(blocks)
-    const pushed = this.#parts.uploads?.push(blocks)
+    let pushed: BlocksOnTheirWay | undefined
     try {
+      pushed = this.#parts.uploads?.push(unsigned)
       if (pushed !== undefined) await this.#soon(pushed.sent)
       for (let at = 0; at < Math.max(rows.length, blocks.length, 1); at += DURABLE_PARTS_MAX)
         await this.#ask({ ...options, deadlineMs }, 'durable', {

@@ -16,15 +16,18 @@ import type { LogKey } from '../sync/log.ts'
 import type { CorePeer } from './core-slot.ts'
 import type { BlocksOnTheirWay, UploadGrants } from './upload-grants.ts'
 
+/** The number of a request that nobody made. */
+const UNASKED = 0
+
 /** Hypercore's reason for which the asker does not turn away from the peer for good. */
-const NO_REASON = 0
+export const NO_REASON = 0
 
 /** See the module. */
 export class LimitedPeer {
   readonly #peer: CorePeer
   readonly #log: LogKey
   readonly #grants: UploadGrants
-  #pushes = 0
+  #sending: Promise<void> = Promise.resolve()
   readonly #sendBitfield: CorePeer['wireBitfield']['send']
 
   /** @param peer - just opened; changed */
@@ -50,26 +53,41 @@ export class LimitedPeer {
   }
 
   /**
-   * Sends blocks that it may have unasked.
+   * Sends blocks that it may have unasked: first how long the log is, which the peer takes at once,
+   * then each by itself, which it may leave.
    *
-   * When all that was sent so has ended it is taken at its word about the length that it has: what
-   * it did not take it knows nothing of.
+   * @param length - how long the log is
    */
-  push(indexes: readonly number[]): BlocksOnTheirWay {
+  push(indexes: readonly number[], length: number): BlocksOnTheirWay {
     let isEnded = false
-    this.#pushes++
     const send = async (): Promise<void> => {
+      if (!isEnded && isReady(this.#peer)) await this.#pushLength(length)
       for (const index of indexes) {
         if (isEnded || !isReady(this.#peer)) return
-        if (this.#mayHave(index)) await this.#peer.push(index).catch(() => undefined)
+        const isKnown = index < this.#sentLength && index >= this.#peer.remoteContiguousLength
+        if (isKnown && this.#mayHave(index)) await this.#peer.push(index).catch(() => undefined)
       }
     }
-    const end = (): void => {
-      if (!isEnded && --this.#pushes === 0)
-        this.#peer.pushedLength = Math.min(this.#peer.pushedLength, this.#peer.remoteLength)
-      isEnded = true
-    }
-    return { sent: send(), end }
+    this.#sending = this.#sending.then(send)
+    return { sent: this.#sending, end: () => (isEnded = true) }
+  }
+
+  /** Answers as if it had asked. Lengths are sent in order: each from where the last one ended. */
+  async #pushLength(length: number): Promise<void> {
+    const { remoteLength, remoteRequests } = this.#peer
+    const start = this.#sentLength
+    if (start >= length) return
+    const upgrade = { start, length: length - start }
+    const nothing = { fork: 0, block: null, hash: null, seek: null, priority: 0 }
+    const request = { ...nothing, id: UNASKED, upgrade, manifest: remoteLength === 0 }
+    remoteRequests.set(UNASKED, request)
+    await this.#peer._handleRequest(request).catch(() => undefined)
+    remoteRequests.delete(UNASKED)
+  }
+
+  /** What is below it can be sent without saying how long the log is. */
+  get #sentLength(): number {
+    return Math.max(this.#peer.remoteLength, this.#peer.pushedLength)
   }
 
   #guardRequests(): void {

@@ -10,7 +10,7 @@
  */
 import type { Clock } from '../sync/clock.ts'
 import type { LogKey } from '../sync/log.ts'
-import type { CorePeer, CoreProof } from './core-slot.ts'
+import type { CorePeer, CoreProof, ProofNode } from './core-slot.ts'
 
 /** How many blocks wait; the oldest gives way. */
 export const PARKED_BLOCKS_MAX = 16
@@ -58,15 +58,18 @@ export class ParkedPushes {
     this.#clock = clock
   }
 
-  /** Lets a block wait; what is no block, too large or has more proof than a log needs does not. */
+  /** Lets a block wait; not what is none, or none alone, or too large, or has too long a proof. */
   park(log: LogKey, proof: CoreProof, from: CorePeer): void {
-    const { block } = proof
-    if (block === null || block.value === null || nodeCount(proof) > PROOF_NODES_MAX) return
-    const bytes = block.value.length
-    const allBytes = bytes + nodeCount(proof) * NODE_BYTES
-    if (allBytes > PARKED_BYTES_MAX) return
-    const copy = ownCopy(proof) as CoreProof
-    this.#parked.push({ log, index: block.index, bytes, allBytes, proof: copy, from, isOld: false })
+    const { request, fork, block } = proof
+    if (block === null || block.value === null || !isNothingElse(proof)) return
+    const { index, value, nodes } = block
+    const allBytes = value.length + nodes.length * NODE_BYTES
+    if (nodes.length > PROOF_NODES_MAX || allBytes > PARKED_BYTES_MAX) return
+    const copy = { index, value: Buffer.from(value), nodes: nodes.map(ownNode) }
+    const nothing = { hash: null, seek: null, upgrade: null, manifest: null }
+    const own = { request, fork, block: copy, ...nothing }
+    const bytes = value.length
+    this.#parked.push({ log, index, bytes, allBytes, proof: own, from, isOld: false })
     while (this.#parked.length > PARKED_BLOCKS_MAX || this.#bytes() > PARKED_BYTES_MAX)
       this.#parked.shift()
     if (!this.#isTimed) this.#expireLater()
@@ -102,15 +105,10 @@ export class ParkedPushes {
   }
 }
 
-function nodeCount({ block, upgrade }: CoreProof): number {
-  const { nodes = [], additionalNodes = [] } = upgrade ?? {}
-  return (block?.nodes.length ?? 0) + nodes.length + additionalNodes.length
+function isNothingElse({ hash, seek, upgrade }: CoreProof): boolean {
+  return hash === null && seek === null && upgrade === null
 }
 
-/** Copies a message, so that the frame that it came in is not kept for it. */
-function ownCopy(value: unknown): unknown {
-  if (value instanceof Uint8Array) return Buffer.from(value)
-  if (Array.isArray(value)) return value.map(ownCopy)
-  if (typeof value !== 'object' || value === null) return value
-  return Object.fromEntries(Object.entries(value).map(([name, part]) => [name, ownCopy(part)]))
+function ownNode(node: ProofNode): ProofNode {
+  return { ...node, hash: Buffer.from(node.hash) }
 }

@@ -12,8 +12,8 @@
 import { equalBytes } from '../crypto/sodium.ts'
 import type { BlockSet } from '../sync/block-bitmap.ts'
 import type { LogKey } from '../sync/log.ts'
-import type { Core, CorePeer, CoreProof } from './core-slot.ts'
-import { isReady, LimitedPeer } from './limited-peer.ts'
+import type { Core, CorePeer, CoreProof, CoreRequest } from './core-slot.ts'
+import { isReady, LimitedPeer, NO_REASON } from './limited-peer.ts'
 import type { ParkedPush, ParkedPushes } from './parked-pushes.ts'
 import type { SpaceGuard } from './space-guard.ts'
 import { causeCodes } from './storage-error.ts'
@@ -95,7 +95,7 @@ export class ReplicatedCore {
       this.#isStarved = false
       boundClaims(peer)
       answerFromWhereAsked(peer)
-      this.#interceptPushes(peer)
+      this.#guardPushes(peer)
       this.#limit(peer)
     })
     core.on('peer-remove', peer => {
@@ -166,15 +166,14 @@ export class ReplicatedCore {
 
   /**
    * Has peers send blocks unasked and lets those wait until {@link ReplicatedCore.takePushed} asks
-   * for them; of its own accord hypercore stores nothing that it did not ask for, as before. To be
-   * said before the first peer comes.
+   * for them. Nothing else is stored that was not asked for, but how long the log is. To be said
+   * before the first peer comes.
    *
    * @param parked - borrowed
    */
   parkPushes(parked: ParkedPushes): void {
     this.#parked = parked
-    this.setAllowPush(false)
-    this.#core.core.replicator.isAllowingPush = () => true
+    this.setAllowPush(true)
   }
 
   /**
@@ -188,20 +187,9 @@ export class ReplicatedCore {
   }
 
   async #storePushed(pushes: readonly ParkedPush[]): Promise<readonly ArrivedBlock[]> {
-    const { core } = this.#core
-    const isTurn = core.replicator._rxLock.lock().then(
-      () => true,
-      () => false
-    )
-    // It was closed.
-    if (!(await isTurn)) return []
-    try {
-      // One that does not verify, as the log has grown since, is no loss: it is asked for.
-      for (const { proof, from } of pushes)
-        if (!this.#isFrozen) await core.verify(proof, from).catch(() => false)
-    } finally {
-      core.replicator._rxLock.unlock()
-    }
+    // One that does not verify is no loss: it is asked for.
+    for (const { proof, from } of pushes)
+      if (!this.#isFrozen) await this.#core.core.verify(proof, from).catch(() => false)
     return pushes.filter(({ index }) => this.has(index))
   }
 
@@ -239,7 +227,7 @@ export class ReplicatedCore {
   pushTo(publicKey: Uint8Array, indexes: readonly number[]): readonly BlocksOnTheirWay[] {
     return [...this.#limited]
       .filter(([{ remotePublicKey }]) => equalBytes(remotePublicKey, publicKey))
-      .map(([, limited]) => limited.push(indexes))
+      .map(([, limited]) => limited.push(indexes, this.length))
   }
 
   /** Tells a peer that is limited which blocks of a window it may have from now on. */
@@ -273,23 +261,38 @@ export class ReplicatedCore {
       this.#limited.set(peer, new LimitedPeer(peer, key, grants))
   }
 
+  #guardPushes(peer: CorePeer): void {
+    const ondata = peer.ondata.bind(peer)
+    peer.ondata = async proof => {
+      if (this.#parked === undefined || !isPush(proof)) return ondata(proof)
+      // With the length the proof is of no use once that is known otherwise.
+      if (proof.upgrade === null) this.#parked.park(this.key, proof, peer)
+    }
+    const handle = peer._handleData.bind(peer)
+    peer._handleData = async proof => {
+      const { request } = proof
+      if (this.#parked !== undefined && !this.#isAskedFor(proof, peer))
+        peer.onnodata({ request, reason: NO_REASON })
+      else if (!this.#seemsForked(proof)) await handle(proof)
+    }
+  }
+
+  /** Whether it answers a request, or tells nothing but a length. */
+  #isAskedFor(proof: CoreProof, peer: CorePeer): boolean {
+    const { request, block, upgrade, hash, seek } = proof
+    if (request === 0) return block === null && hash === null && seek === null && upgrade !== null
+    const asked = this.#core.core.replicator._inflight.get(request)
+    return asked !== null && asked !== undefined && asked.peer === peer && answers(asked, proof)
+  }
+
   /**
    * Hypercore takes whatever is sent unasked with a proof from length 0 for evidence of another
    * history, and compares it. The proof of a block lacks the hashes that the block gives by itself,
    * so that of a log which has grown here meanwhile looks like one (seen in 11.37.1).
    */
-  #interceptPushes(peer: CorePeer): void {
-    const ondata = peer.ondata.bind(peer)
-    peer.ondata = async proof => {
-      if (this.#parked === undefined || !isPush(proof)) return ondata(proof)
-      this.#parked.park(this.key, proof, peer)
-    }
-    const handle = peer._handleData.bind(peer)
-    peer._handleData = async proof => {
-      const { upgrade } = proof
-      if (isPush(proof) && upgrade?.start === 0 && this.length >= upgrade.length) return
-      await handle(proof)
-    }
+  #seemsForked(proof: CoreProof): boolean {
+    const { upgrade } = proof
+    return isPush(proof) && upgrade?.start === 0 && this.length >= upgrade.length
   }
 
   /** Asks for the space before anything of a peer is stored; a peer that brings more waits. */
@@ -372,6 +375,17 @@ function boundClaims(peer: CorePeer): void {
     if (page.start > LOG_LENGTH_MAX) throw new Error('a bitfield of no log')
     return onbitfield(page)
   }
+}
+
+/** What hypercore compares before it stores an answer, unless it takes whatever is sent. */
+function answers(asked: CoreRequest, { fork, block, upgrade, hash, seek }: CoreProof): boolean {
+  return (
+    fork === asked.fork &&
+    (block === null || block.index === asked.block?.index) &&
+    (hash === null || hash.index === asked.hash?.index) &&
+    (seek === null || seek.bytes === asked.seek?.bytes) &&
+    (upgrade === null || asked.upgrade !== null)
+  )
 }
 
 /** Whether somebody sends a block unasked. */

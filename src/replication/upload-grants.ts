@@ -39,7 +39,7 @@ export interface UploadDoor {
 export interface BlocksOnTheirWay {
   /** When they are sent, as far as they can be. Never rejects. */
   readonly sent: Promise<unknown>
-  /** To be called when the peer has stored them or will not: no more are sent. */
+  /** No more are sent. */
   end(): void
 }
 

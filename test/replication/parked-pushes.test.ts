@@ -1,6 +1,6 @@
 /** What waits is bounded, soon gone, and gone with whoever sent it. */
 import t from 'tap'
-import type { CorePeer, CoreProof } from '../../src/replication/core-slot.ts'
+import type { CorePeer, CoreProof, ProofNode } from '../../src/replication/core-slot.ts'
 import {
   PARKED_BLOCKS_MAX,
   PARKED_BYTES_MAX,
@@ -14,12 +14,14 @@ import { VirtualClock } from '../support/virtual-clock.ts'
 const [one, other] = [{} as CorePeer, {} as CorePeer]
 const [log, another] = [logKey('ab'.repeat(32)), logKey('cd'.repeat(32))]
 
+const NOTHING = { request: 0, fork: 0, block: null, hash: null, seek: null, upgrade: null }
+
 function push(index: number, bytes = 10, nodes = 0): CoreProof {
   const block = { index, value: new Uint8Array(bytes), nodes: Array.from({ length: nodes }, node) }
-  return { request: 0, block, upgrade: null }
+  return { ...NOTHING, block }
 }
 
-function node(): object {
+function node(): ProofNode {
   return { index: 1, size: 1, hash: Buffer.alloc(32) }
 }
 
@@ -45,8 +47,8 @@ t.test('the oldest give way, and what is too large or no block does not wait', a
   for (const index of [0, 1, 2]) parked.park(log, push(index, PARKED_BYTES_MAX / 2), one)
   t.same(taken(parked, 0, 9), [1, 2])
   parked.park(log, push(0, PARKED_BYTES_MAX + 1), one)
-  parked.park(log, { request: 0, block: null, upgrade: null }, one)
-  parked.park(log, { request: 0, block: { index: 1, value: null, nodes: [] }, upgrade: null }, one)
+  parked.park(log, NOTHING, one)
+  parked.park(log, { ...NOTHING, block: { index: 1, value: null, nodes: [] } }, one)
   t.same(taken(parked, 0, 9), [])
 })
 
@@ -54,20 +56,25 @@ t.test('proofs count, and are no longer than those of a log', async t => {
   const parked = new ParkedPushes(new VirtualClock())
   parked.park(log, push(1, 10, PROOF_NODES_MAX), one)
   parked.park(log, push(2, 10, PROOF_NODES_MAX + 1), one)
-  const upgrade = { start: 0, length: 9, nodes: [node()], additionalNodes: [node()] }
-  parked.park(log, { ...push(3, 10, PROOF_NODES_MAX - 1), upgrade }, one)
+  for (const more of [
+    { upgrade: { start: 0, length: 9 } },
+    { hash: { index: 3 } },
+    { seek: { bytes: 1 } }
+  ])
+    parked.park(log, { ...push(3), ...more }, one)
   t.same(taken(parked, 0, 9), [1])
 })
 
 t.test('what waits is a copy', async t => {
   const parked = new ParkedPushes(new VirtualClock())
   const frame = Buffer.alloc(1000, 1)
-  const block = { index: 1, value: frame.subarray(0, 5), nodes: [{ hash: frame.subarray(5, 37) }] }
-  parked.park(log, { request: 0, block, upgrade: null }, one)
+  const nodes = [{ index: 0, size: 9, hash: frame.subarray(5, 37) }]
+  const block = { index: 1, value: frame.subarray(0, 5), nodes }
+  parked.park(log, { ...NOTHING, block }, one)
   frame.fill(2)
   const [push] = parked.take(log, new Set([1]))
   t.same(push?.proof.block?.value, Buffer.alloc(5, 1))
-  t.same(push?.proof.block?.nodes, [{ hash: Buffer.alloc(32, 1) }])
+  t.same(push?.proof.block?.nodes, [{ index: 0, size: 9, hash: Buffer.alloc(32, 1) }])
 })
 
 t.test('nothing waits for long', async t => {

@@ -42,14 +42,7 @@ t.test(
   ifFuseNative(),
   async t => {
     const home = await GroveHome.initialised(t)
-    const mounted = await home.run([
-      'mount',
-      '--driver',
-      'fuse-native',
-      '--allow-other',
-      home.mountPoint
-    ])
-    t.equal(mounted.code, 0, mounted.stderr)
+    await home.mount('--driver', 'fuse-native', '--allow-other')
     await posixSuite(t, {
       directory: home.mountPoint,
       exclusions: FUSE_NATIVE_EXCLUSIONS,

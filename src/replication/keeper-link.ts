@@ -44,7 +44,7 @@ import {
   WINDOW_BLOCKS,
   type BlockSet
 } from '../sync/block-bitmap.ts'
-import type { Clock, Timer } from '../sync/clock.ts'
+import type { Clock } from '../sync/clock.ts'
 import { memberId } from '../sync/members.ts'
 import {
   decodeAnswer,
@@ -57,6 +57,7 @@ import {
   type CustodyRequest
 } from './custody-message.ts'
 import type { CustodyRpc } from './custody-rpc.ts'
+import { endsInTime } from './ends-in-time.ts'
 import type {
   AuditAnswer,
   AuditRequest,
@@ -283,7 +284,7 @@ export class KeeperLink implements HolderLink {
     let pushed: BlocksOnTheirWay | undefined
     try {
       pushed = this.#parts.uploads?.push(unsigned)
-      if (pushed !== undefined) await this.#soon(pushed.sent)
+      if (pushed !== undefined) await endsInTime(pushed.sent, PUSH_MS_MAX, this.#parts.clock)
       for (let at = 0; at < Math.max(rows.length, blocks.length, 1); at += DURABLE_PARTS_MAX)
         await this.#ask({ ...options, deadlineMs }, 'durable', {
           logs: new Map(rows.slice(at, at + DURABLE_PARTS_MAX)),
@@ -430,16 +431,6 @@ export class KeeperLink implements HolderLink {
     request: CustodyRequest<Method>
   ): Promise<CustodyAnswer<Method>> {
     return ask(this.#parts, options, method, request)
-  }
-
-  /** What is sent ahead is ahead of the request, unless that takes long. */
-  async #soon(sent: Promise<unknown>): Promise<void> {
-    let timer: Timer | undefined
-    const late = new Promise<void>(resolve => {
-      timer = this.#parts.clock.after(PUSH_MS_MAX, resolve)
-    })
-    await Promise.race([sent, late])
-    timer?.cancel()
   }
 
   #open(blocks: readonly BlockSet[]): void {

@@ -33,8 +33,11 @@ export async function bringBlocks(
   const came = new Map<number, number>()
   const missing = new Set(indexes.filter(index => !core.has(index)))
   const pushed = core.takePushed(missing)
-  for (const { index, bytes } of pushed === undefined ? [] : await pushed) came.set(index, bytes)
-  for (const index of missing) if (core.has(index)) missing.delete(index)
+  if (pushed !== undefined) {
+    for (const { index, bytes } of await pushed) came.set(index, bytes)
+    // Others may have come meanwhile, when nobody watched.
+    for (const index of missing) if (core.has(index)) missing.delete(index)
+  }
   if (missing.size === 0) return came
   const unwant = core.isFrozen ? () => undefined : core.want([...missing])
   try {

@@ -14,7 +14,7 @@ import HypercoreStorage, { type Database, type HypercoreStorageOptions } from 'h
 import { mkdir, readdir, rm, stat } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { countBits, indexesOf } from '../sync/block-bitmap.ts'
-import type { Clock, Timer } from '../sync/clock.ts'
+import type { Clock } from '../sync/clock.ts'
 import type { LogKey } from '../sync/log.ts'
 import { BlobReclaimer } from './blob-reclaimer.ts'
 import {
@@ -27,6 +27,7 @@ import {
   type Manifest,
   type RemoteLogIdentity
 } from './core-slot.ts'
+import { endsInTime } from './ends-in-time.ts'
 import { HypercoreBlockStore, type BlockStoreHome } from './hypercore-block-store.ts'
 import { HypercoreLog } from './hypercore-log.ts'
 import { FetchGauge, HypercoreRemoteBlocks, RemoteCore, RemoteLog } from './remote-core.ts'
@@ -238,7 +239,7 @@ export class LogHome {
         const count = sets.reduce((sum, { bitmap }) => sum + countBits(bitmap), 0)
         const ways = (count > PUSHED_TO_HOLDER_MAX ? [] : sets).flatMap(blocks => {
           const core = this.#replicated.get(blocks.log)
-          return core?.pushTo(publicKey, [...indexesOf(blocks)]) ?? []
+          return core?.pushGranted(publicKey, [...indexesOf(blocks)]) ?? []
         })
         const sent = Promise.all(ways.map(way => way.sent))
         return { sent, end: () => ways.forEach(way => way.end()) }
@@ -298,7 +299,8 @@ export class LogHome {
       () => this.#store.close()
     ]
     let isInTime = true
-    for (const step of steps) isInTime = (await this.#endsInTime(step())) && isInTime
+    for (const step of steps)
+      isInTime = (await endsInTime(step(), CLOSE_STEP_MS_MAX, this.#clock)) && isInTime
     if (!isInTime) throw new ReplicationError('IO', 'the home could not be closed in time')
   }
 
@@ -307,18 +309,6 @@ export class LogHome {
     const remotes = await Promise.allSettled(this.#remotes.values())
     for (const core of [...slots, ...remotes])
       if (core.status === 'fulfilled') await core.value.close()
-  }
-
-  async #endsInTime(step: Promise<unknown>): Promise<boolean> {
-    let timer: Timer | undefined
-    const late = new Promise<boolean>(resolve => {
-      timer = this.#clock?.after(CLOSE_STEP_MS_MAX, () => resolve(false))
-    })
-    try {
-      return await Promise.race([step.then(() => true), late])
-    } finally {
-      timer?.cancel()
-    }
   }
 
   /**

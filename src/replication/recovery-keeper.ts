@@ -12,6 +12,7 @@ import { logSummaryDigest, sealLogSummary } from '../crypto/log-summary.ts'
 import { HASH_BYTES, blake2b, equalBytes, wipe } from '../crypto/sodium.ts'
 import type { Clock, Timer } from '../sync/clock.ts'
 import { encodeSignedRecord, type DhtRecords, type SignedRecord } from './dht-records.ts'
+import { endsInTime } from './ends-in-time.ts'
 import type { HolderLink } from './holder-link.ts'
 import { PacedTask } from './paced-task.ts'
 import { ReplicationError } from './replication-error.ts'
@@ -128,17 +129,12 @@ export class RecoveryKeeper {
   }
 
   async #giveLast(): Promise<void> {
-    let timer: Timer | undefined
-    const late = new Promise<void>(resolve => {
-      timer = this.#parts.clock.after(LAST_GIFTS_MS_MAX, resolve)
-    })
     const given = async (): Promise<void> => {
       await this.#summaries.flush()
       await this.#records.flush()
       await Promise.all(this.#giving)
     }
-    await Promise.race([given(), late])
-    timer?.cancel()
+    await endsInTime(given(), LAST_GIFTS_MS_MAX, this.#parts.clock)
   }
 
   /** Once an hour: nodes of the hash table forget, and a keeper may have lost what it was given. */

@@ -224,7 +224,7 @@ export class ReplicatedCore {
   }
 
   /** Sends blocks to a peer that is limited and may have them, unasked, as far as it takes that. */
-  pushTo(publicKey: Uint8Array, indexes: readonly number[]): readonly BlocksOnTheirWay[] {
+  pushGranted(publicKey: Uint8Array, indexes: readonly number[]): readonly BlocksOnTheirWay[] {
     return [...this.#limited]
       .filter(([{ remotePublicKey }]) => equalBytes(remotePublicKey, publicKey))
       .map(([, limited]) => limited.push(indexes, this.length))
@@ -261,6 +261,7 @@ export class ReplicatedCore {
       this.#limited.set(peer, new LimitedPeer(peer, key, grants))
   }
 
+  /** Has what is sent unasked wait, and lets nothing pass that hypercore would misread. */
   #guardPushes(peer: CorePeer): void {
     const ondata = peer.ondata.bind(peer)
     peer.ondata = async proof => {

@@ -24,14 +24,14 @@ import { RefusedPeers } from './refused-peers.ts'
 import type { ReplicatedCore } from './replicated-core.ts'
 import { SPACE_RETRY_BYTES, SPACE_RETRY_MS } from './space-guard.ts'
 
-/** Content of a commit is pushed up to so many blocks; more is left for the peers to ask for. */
-export const PUSHED_BLOCKS_MAX = 16
-
 /** How often heads are sent to a peer at most, in milliseconds. */
 export const HEADS_INTERVAL_MS = 200
 
 /** How often new pairs are passed on at most, in milliseconds: many at a time are one message. */
 export const ANNOUNCE_INTERVAL_MS = 200
+
+/** Content of a commit is pushed up to so many blocks; more is left for the peers to ask for. */
+export const PUSHED_BLOCKS_MAX = 16
 
 /** How many devices connections are kept to; further ones may call themselves. */
 export const DEVICES_SOUGHT_MAX = 48

@@ -116,10 +116,8 @@ declare module 'hypercore' {
     readonly hash: Uint8Array
   }
 
-  /** What a peer sent about a core. */
-  export interface CoreProof {
-    /** Which request it answers; 0 when it was sent unasked. */
-    readonly request: number
+  /** What a request and its answer have in common. */
+  export interface CoreQuestion {
     /** Of which history of the log; 0 unless it was truncated. */
     readonly fork: number
     /** A node of the tree, if there is one. */
@@ -132,6 +130,12 @@ declare module 'hypercore' {
       /** Which byte. */
       readonly bytes: number
     } | null
+  }
+
+  /** What a peer sent about a core. */
+  export interface CoreProof extends CoreQuestion {
+    /** Which request it answers; 0 when it was sent unasked. */
+    readonly request: number
     /** A block, if there is one. */
     readonly block: {
       /** Its number. */
@@ -151,25 +155,13 @@ declare module 'hypercore' {
   }
 
   /** A request under way; hypercore's own. */
-  export interface CoreRequest {
+  export interface CoreRequest extends CoreQuestion {
     /** Who was asked. */
     readonly peer: CorePeer
-    /** For which history of the log. */
-    readonly fork: number
     /** For which block. */
     readonly block: {
       /** Its number. */
       readonly index: number
-    } | null
-    /** For which node of the tree. */
-    readonly hash: {
-      /** Its number. */
-      readonly index: number
-    } | null
-    /** Where which byte is. */
-    readonly seek: {
-      /** Which one. */
-      readonly bytes: number
     } | null
     /** For what length. */
     readonly upgrade: object | null

@@ -187,26 +187,54 @@ t.test('a proof over which hypercore stumbles ends nothing', async t => {
   t.equal(replicated.length, 0, 'the process lives, and took nothing')
 })
 
-t.test('a proof of a length that no log has is refused before it is verified', async t => {
+/** The replicating side of a core under a test's control, and what it does to a peer that comes. */
+function guardedCore(parts: {
+  readonly verify?: () => Promise<boolean>
+  readonly length?: number
+}): {
+  readonly guarded: ReplicatedCore
+  readonly verify: (proof: object, from: object) => Promise<boolean>
+  readonly addPeer: (peer: object) => void
+  readonly unmarked: number[]
+  readonly starvations: () => number
+} {
   const unmarked: number[] = []
   const replicator = {
     setAllowPush: () => undefined,
     _unmarkInflight: (index: number) => unmarked.push(index)
   }
-  const inner = { replicator, verify: async () => true }
+  const inner = { replicator, verify: parts.verify ?? (async () => true) }
+  const listeners = new Map<string, (peer: object) => void>()
+  let starvations = 0
   const options = {
     key: logSigner({ seed: filled(32, 1), userData: filled(32, 2) }).key,
     allowPush: true,
     guard: { admit: async () => undefined },
     onArrival: () => undefined,
     onFrozen: () => undefined,
-    onStarved: () => undefined
+    onStarved: () => starvations++
   }
-  const core = { core: inner, on: () => undefined }
+  const on = (event: string, listener: (peer: object) => void) => listeners.set(event, listener)
+  const core = { core: inner, length: parts.length ?? 0, on }
   type Parts = ConstructorParameters<typeof ReplicatedCore>
   const guarded = new ReplicatedCore(core as unknown as Parts[0], options as unknown as Parts[1])
+  return {
+    ...{ guarded, unmarked, starvations: () => starvations },
+    verify: inner.verify,
+    addPeer: peer => listeners.get('peer-add')?.(peer)
+  }
+}
+
+/** A peer that hears nothing. */
+function deafPeer() {
+  const call = () => undefined
+  const handlers = { onrange: call, onbitfield: call, _handleRequest: call }
+  return { ...handlers, ondata: call, _handleData: call }
+}
+
+t.test('a proof of a length that no log has is refused before it is verified', async t => {
+  const { guarded, verify, unmarked } = guardedCore({})
   t.notOk(guarded.isFrozen)
-  const verify = inner.verify as unknown as (proof: object, from: object) => Promise<boolean>
   const proof = (start: number, length: number) => {
     return { block: { index: 3, value: null }, upgrade: { start, length } }
   }
@@ -217,58 +245,22 @@ t.test('a proof of a length that no log has is refused before it is verified', a
 
 t.test('a write that fails is told as a full disk, until a peer comes anew', async t => {
   const failure = Object.assign(new Error('no room'), { code: 'WRITE_FAILED' })
-  const replicator = { setAllowPush: () => undefined, _unmarkInflight: () => undefined }
-  const inner = { replicator, verify: () => Promise.reject(failure) }
-  const listeners = new Map<string, (peer: object) => void>()
-  let starved = 0
-  const options = {
-    key: logSigner({ seed: filled(32, 1), userData: filled(32, 2) }).key,
-    allowPush: true,
-    guard: { admit: async () => undefined },
-    onArrival: () => undefined,
-    onFrozen: () => undefined,
-    onStarved: () => starved++
-  }
-  const on = (event: string, listener: (peer: object) => void) => listeners.set(event, listener)
-  type Parts = ConstructorParameters<typeof ReplicatedCore>
-  const core = { core: inner, on } as unknown as Parts[0]
-  const guarded = new ReplicatedCore(core, options as unknown as Parts[1])
+  const core = guardedCore({ verify: () => Promise.reject(failure) })
   const news: string[] = []
-  guarded.watch(one => news.push(one))
-  const verify = inner.verify as unknown as (proof: object, from: object) => Promise<boolean>
-  await t.rejects(verify({ block: null, upgrade: null }, {}), failure)
-  t.same([guarded.isStarved, starved, news], [true, 1, ['starved']])
-  const call = () => undefined
-  listeners.get('peer-add')?.({
-    ...{ onrange: call, onbitfield: call, _handleRequest: call, ondata: call, _handleData: call }
-  })
-  t.notOk(guarded.isStarved)
+  core.guarded.watch(one => news.push(one))
+  await t.rejects(core.verify({ block: null, upgrade: null }, {}), failure)
+  t.same([core.guarded.isStarved, core.starvations(), news], [true, 1, ['starved']])
+  core.addPeer(deafPeer())
+  t.notOk(core.guarded.isStarved)
 })
 
 t.test(
   'a block from a length of 0 is no evidence of another history of a log that grew',
   async t => {
-    const listeners = new Map<string, (peer: object) => void>()
-    const replicator = { setAllowPush: () => undefined, _unmarkInflight: () => undefined }
-    const on = (event: string, listener: (peer: object) => void) => listeners.set(event, listener)
-    const core = { core: { replicator, verify: async () => true }, length: 4, on }
-    const options = {
-      key: logSigner({ seed: filled(32, 1), userData: filled(32, 2) }).key,
-      allowPush: true,
-      guard: { admit: async () => undefined },
-      onArrival: () => undefined,
-      onFrozen: () => undefined,
-      onStarved: () => undefined
-    }
-    type Parts = ConstructorParameters<typeof ReplicatedCore>
-    void new ReplicatedCore(core as unknown as Parts[0], options as unknown as Parts[1])
+    const { addPeer } = guardedCore({ length: 4 })
     const handled: object[] = []
-    const call = () => undefined
-    const peer = {
-      ...{ onrange: call, onbitfield: call, _handleRequest: call, ondata: call },
-      _handleData: async (proof: object) => void handled.push(proof)
-    }
-    listeners.get('peer-add')?.(peer)
+    const peer = { ...deafPeer(), _handleData: async (proof: object) => void handled.push(proof) }
+    addPeer(peer)
     const block = { index: 1, value: Buffer.from('block'), nodes: [] }
     const proof = (request: number, start: number, length: number) => {
       return { request, block, upgrade: { start, length } }

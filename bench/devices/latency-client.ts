@@ -1,26 +1,40 @@
 /**
  * Makes, writes, looks at and removes a file in a mount every millisecond until it is told to stop
- * by a line on its standard input, and prints, in milliseconds, how long the longest call took and
- * how long the longest round of five calls: `{"call": ..., "round": ...}`.
+ * by a line on its standard input, and prints, in milliseconds, how long the longest call took, what
+ * the main thread of the daemon did meanwhile, and how long the longest round of five calls took:
+ * `{"call": ..., "computed": ..., "queued": ..., "round": ...}`. A thread that waits for a processor
+ * is queued; that is the machine's doing and not the daemon's.
  *
- * Usage: node latency-client.js DIRECTORY
+ * Usage: node latency-client.js DIRECTORY DAEMON-PID
  *
  * @module
  */
-import { closeSync, openSync, statSync, unlinkSync, writeSync } from 'node:fs'
+import { closeSync, openSync, readFileSync, statSync, unlinkSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 
-const [directory = ''] = process.argv.slice(2)
+const [directory = '', daemon = ''] = process.argv.slice(2)
 const over = new AbortController()
 process.stdin.once('data', () => over.abort())
 
-const worst = { call: 0, round: 0 }
+let worst = { call: 0, computed: 0, queued: 0 }
+let worstRound = 0
 
-function timed<T>(call: () => T): T {
+/** How long a thread has computed and waited for a processor (Linux, sched-stats.rst), in ms. */
+function threadTimes(): readonly [computed: number, queued: number] {
+  const text = readFileSync(`/proc/${daemon}/task/${daemon}/schedstat`, 'utf8')
+  const [computed = 0, queued = 0] = text.split(' ').map(nanoseconds => Number(nanoseconds) / 1e6)
+  return [computed, queued]
+}
+
+function timed<T>(make: () => T): T {
+  const before = threadTimes()
   const from = performance.now()
-  const result = call()
-  worst.call = Math.max(worst.call, performance.now() - from)
+  const result = make()
+  const call = performance.now() - from
+  if (call <= worst.call) return result
+  const after = threadTimes()
+  worst = { call, computed: after[0] - before[0], queued: after[1] - before[1] }
   return result
 }
 
@@ -32,8 +46,8 @@ for (let round = 0; !over.signal.aborted; round++) {
   timed(() => closeSync(file))
   timed(() => statSync(path))
   timed(() => unlinkSync(path))
-  worst.round = Math.max(worst.round, performance.now() - from)
+  worstRound = Math.max(worstRound, performance.now() - from)
   await pause(1)
 }
-process.stdout.write(JSON.stringify(worst))
+process.stdout.write(JSON.stringify({ ...worst, round: worstRound }))
 process.stdin.destroy()

@@ -5,8 +5,8 @@
  */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir } from 'node:fs/promises'
-import { join } from 'node:path'
+import { mkdir, readdir, stat } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { pause, run } from '../command.ts'
 import { median } from '../report.ts'
@@ -191,6 +191,8 @@ async function lateMerge(base: string, scale: DeviceScale): Promise<readonly Fig
     return mergeLate(
       fleet,
       `${scale.lateOperations} late operations under ${scale.operations} newer ones`,
+      // They are merged in the order in which they were made.
+      async () => (await sizeOf(join(target, placeOf(late - 1)))) > 0,
       () => countsTo(target, late)
     )
   })
@@ -218,26 +220,41 @@ async function lateEdits(
       await appendToFiles(here ?? '', lateOperations)
     }
     const what = `${lateOperations} late edits of files that have ${NEWER_VERSIONS} newer versions each`
-    return mergeLate(fleet, what, () => countsTo(here ?? '', 2 * lateOperations))
+    const last = join(here ?? '', dirname(placeOf(lateOperations - 1)))
+    const mostly = (await readdir(last)).length
+    return mergeLate(
+      fleet,
+      what,
+      async () => (await readdir(last)).length === 2 * mostly,
+      () => countsTo(here ?? '', 2 * lateOperations)
+    )
   })
 }
 
-/** Mounts the second device, which was away, and watches the first merge what it did meanwhile. */
+/**
+ * Mounts the second device, which was away, and watches the first merge what it did meanwhile.
+ *
+ * @param isLastMerged - looks at little, because it asks the merging device itself
+ * @param areAllMerged - looks at all, once the last one is here
+ */
 async function mergeLate(
   fleet: Fleet,
   what: string,
-  isMerged: () => Promise<boolean>
+  isLastMerged: () => Promise<boolean>,
+  areAllMerged: () => Promise<boolean>
 ): Promise<readonly Figure[]> {
   const [one, two] = [fleet.device(0), fleet.device(1)]
-  const control = await longestBesideOthers(one.directory)
-  const watch = start('latency-client', [one.directory])
+  const daemon = String((await one.status())['pid'])
+  const control = await longestBesideOthers(one.directory, daemon)
+  const watch = start('latency-client', [one.directory, daemon])
   const from = performance.now()
   await two.mount()
   await fleet.connected(1)
   const connected = performance.now()
-  await eventually('the late ones are here', PATIENCE_MS, isMerged)
+  await eventually('the late ones are here', PATIENCE_MS, isLastMerged)
   const took = performance.now() - connected
-  const { call, round } = await longest(watch)
+  const { call, round, computed, queued } = await longest(watch)
+  await eventually('all late ones are here', PATIENCE_MS, areAllMerged)
   return [
     { what: 'mount and connect', value: `${((connected - from) / 1000).toFixed(1)} s` },
     { what, value: `${(took / 1000).toFixed(1)} s`, goal: '2 s', met: took <= 2_000 },
@@ -248,6 +265,10 @@ async function mergeLate(
       met: call <= 50
     },
     {
+      what: 'of that the daemon computed, and waited for a processor',
+      value: `${computed.toFixed(0)} ms, ${queued.toFixed(0)} ms`
+    },
+    {
       what: 'the same without a merge, beside two programs that keep the processors busy',
       value: `${control.toFixed(0)} ms`
     },
@@ -256,12 +277,12 @@ async function mergeLate(
 }
 
 /** How long the machine itself holds up a call when two other programs run on it, as in a merge. */
-async function longestBesideOthers(directory: string): Promise<number> {
+async function longestBesideOthers(directory: string, daemon: string): Promise<number> {
   const others = Array.from({ length: BUSY_PROGRAMS }, () =>
     spawn(process.execPath, ['-e', 'for (;;);'], { stdio: 'ignore' })
   )
   try {
-    const watch = start('latency-client', [directory])
+    const watch = start('latency-client', [directory, daemon])
     await pause(BUSY_MS)
     const { call } = await longest(watch)
     return call
@@ -270,13 +291,18 @@ async function longestBesideOthers(directory: string): Promise<number> {
   }
 }
 
-/** Ends a latency client. @returns its longest call and its longest round, in milliseconds */
-async function longest({
-  child,
-  output
-}: ReturnType<typeof start>): Promise<{ readonly call: number; readonly round: number }> {
+/** What a latency client prints, in milliseconds. */
+interface Longest {
+  readonly call: number
+  readonly round: number
+  readonly computed: number
+  readonly queued: number
+}
+
+/** Ends a latency client. */
+async function longest({ child, output }: ReturnType<typeof start>): Promise<Longest> {
   child.stdin?.end('stop\n')
-  return JSON.parse(await output) as { call: number; round: number }
+  return JSON.parse(await output) as Longest
 }
 
 async function transfer(base: string, { fileBytes }: DeviceScale): Promise<readonly Figure[]> {
@@ -289,7 +315,11 @@ async function transfer(base: string, { fileBytes }: DeviceScale): Promise<reado
     const mebibytes = String(fileBytes / 2 ** 20)
     const source = ['if=/dev/urandom', 'bs=1M', `count=${mebibytes}`, 'conv=fsync']
     await run('dd', [...source, `of=${one ?? ''}`], { timeoutMs: PATIENCE_MS })
-    await eventually('the name is there', PATIENCE_MS, () => hasSize(two ?? '', fileBytes))
+    await eventually(
+      'the name is there',
+      PATIENCE_MS,
+      async () => (await sizeOf(two ?? '')) === fileBytes
+    )
     const from = performance.now()
     await fleet.device(1).grove('config', 'content', 'all')
     await fleet.device(1).grove('sync', '--wait')
@@ -371,9 +401,14 @@ async function countsTo(directory: string, count: number): Promise<boolean> {
   return Number(output) === count
 }
 
-async function hasSize(path: string, size: number): Promise<boolean> {
-  const output = await run('sh', ['-c', 'stat -c %s "$1" 2>/dev/null || echo 0', 'sh', path])
-  return Number(output) === size
+/** Where {@link makeFiles} puts its file of that number. */
+function placeOf(number: number): string {
+  return join(String(Math.floor(number / FILES_PER_DIRECTORY)), String(number))
+}
+
+/** Size of a file; 0 while it is not there. */
+async function sizeOf(path: string): Promise<number> {
+  return (await stat(path).catch(() => undefined))?.size ?? 0
 }
 
 function rate(bytes: number, sec: number): string {

@@ -1,0 +1,95 @@
+/**
+ * Long work, such as a merge, takes turns with everything else that the process does.
+ *
+ * Whoever works long does so in steps. Only one step is made in a turn of the event loop, whoever
+ * else waits for one: others wait for one step at most, not for a step of the merge and one of the
+ * index and one of a search through it.
+ *
+ * A program waits for the answer to one file operation before it asks for the next, and many calls
+ * are two or three requests. Where files were just used the next step waits until they are at
+ * rest, so that a call is held up by one step and not by one for each of its requests. That costs
+ * a part of the time of the steps at most: programs that never rest do not stop a merge.
+ *
+ * @module
+ */
+import type { Clock } from '../src/sync/clock.ts'
+
+/** Files are at rest when none was used for this long, in milliseconds. */
+export const REST_MS = 1
+/** For so much of the time that passes between two steps work may wait for files to rest. */
+export const REST_SHARE = 0.25
+/** It is saved up to so much, in milliseconds. */
+export const REST_SAVED_MS_MAX = 10
+
+/** Gives all long work of a process its turns. */
+export class LongWork {
+  readonly #clock: Clock
+  /** Who waits to make a step, in order. */
+  readonly #waiting: (() => void)[] = []
+  /** Whether a turn is arranged for the first of them. */
+  #isArranged = false
+  #uses = 0
+  /** How often files had been used when it was last looked. */
+  #usesSeen = 0
+  /** How long it may still wait for files to rest, in milliseconds. */
+  #savedMs = 0
+  /** When the last step began. */
+  #steppedMs: number
+
+  /** @param clock - measures steps and rests */
+  constructor(clock: Clock) {
+    this.#clock = clock
+    this.#steppedMs = this.#nowMs()
+  }
+
+  /** Says that operations on files were served. */
+  readonly filesUsed = (): void => {
+    this.#uses += 1
+  }
+
+  /**
+   * Gives way within long work: timers, the network and the disk have their turn before the
+   * promise resolves, and so do files in use and others who work long.
+   */
+  readonly yieldToEventLoop = (): Promise<void> =>
+    new Promise(resolve => {
+      this.#waiting.push(resolve)
+      this.#arrange()
+    })
+
+  #arrange(): void {
+    if (this.#isArranged || this.#waiting.length === 0) return
+    this.#isArranged = true
+    setImmediate(() => this.#save())
+  }
+
+  #save(): void {
+    const passedMs = Math.abs(this.#nowMs() - this.#steppedMs)
+    this.#savedMs = Math.min(REST_SAVED_MS_MAX, this.#savedMs + REST_SHARE * passedMs)
+    this.#stepOrRest()
+  }
+
+  #stepOrRest(): void {
+    const isAtRest = this.#uses === this.#usesSeen
+    this.#usesSeen = this.#uses
+    if (isAtRest || this.#savedMs <= 0) return this.#step()
+    const from = this.#nowMs()
+    this.#clock.after(REST_MS, () => {
+      this.#savedMs -= Math.abs(this.#nowMs() - from)
+      this.#stepOrRest()
+    })
+  }
+
+  /** Whoever goes on does so before the next turn, and then may wait again behind the others. */
+  #step(): void {
+    this.#steppedMs = this.#nowMs()
+    this.#isArranged = false
+    this.#waiting.shift()?.()
+    this.#arrange()
+  }
+
+  #nowMs(): number {
+    const { sec, nsec } = this.#clock.now()
+    return sec * 1000 + nsec / 1e6
+  }
+}

@@ -1,0 +1,85 @@
+/** Long work takes turns, one step in each, and files in use go before it. */
+import t from 'tap'
+import { LongWork, REST_MS, REST_SAVED_MS_MAX, REST_SHARE } from '../../bin/long-work.ts'
+import { VirtualClock } from '../support/virtual-clock.ts'
+
+/** A loop of steps. @returns what happened in them, in order */
+function works(work: LongWork, name: string, steps: number, order: string[]): Promise<void> {
+  return (async () => {
+    for (let step = 0; step < steps; step++) {
+      await work.yieldToEventLoop()
+      order.push(`${name}${step}`)
+    }
+  })()
+}
+
+/** One turn of the event loop. */
+function turn(): Promise<void> {
+  return new Promise(resolve => setImmediate(resolve))
+}
+
+t.test('one step is made in each turn, and nobody waits longer than the others', async t => {
+  const work = new LongWork(new VirtualClock())
+  const order: string[] = []
+  const all = [works(work, 'merge', 3, order), works(work, 'index', 3, order)]
+  const counts: number[] = []
+  for (let i = 0; i < 8; i++) {
+    await turn()
+    counts.push(order.length)
+  }
+  await Promise.all(all)
+  t.ok(
+    counts.every((count, at) => count - (counts[at - 1] ?? 0) <= 1),
+    'never two in a turn'
+  )
+  t.strictSame(order, ['merge0', 'index0', 'merge1', 'index1', 'merge2', 'index2'])
+})
+
+t.test('work that nobody disturbs never rests', async t => {
+  const clock = new VirtualClock()
+  const work = new LongWork(clock)
+  clock.advance(1_000)
+  const order: string[] = []
+  await works(work, 'step', 5, order)
+  t.equal(order.length, 5)
+})
+
+t.test('after files were used the next step waits until they are at rest', async t => {
+  const clock = new VirtualClock()
+  const work = new LongWork(clock)
+  clock.advance(1_000)
+  work.filesUsed()
+  const order: string[] = []
+  const step = works(work, 'step', 1, order)
+  for (let i = 0; i < 3; i++) {
+    await turn()
+    work.filesUsed()
+    clock.advance(REST_MS)
+  }
+  t.strictSame(order, [], 'each use is waited for')
+  clock.advance(REST_MS)
+  await step
+  t.strictSame(order, ['step0'])
+})
+
+for (const stepMs of [4, 40])
+  t.test(`files that are never at rest get their share beside steps of ${stepMs} ms`, async t => {
+    const clock = new VirtualClock()
+    const work = new LongWork(clock)
+    const steps = 100
+    let restedMs = 0
+    for (let step = 0; step < steps; step++) {
+      clock.advance(stepMs)
+      let isMade = false
+      void work.yieldToEventLoop().then(() => (isMade = true))
+      work.filesUsed()
+      for (await turn(); !isMade; await turn()) {
+        work.filesUsed()
+        clock.advance(REST_MS)
+        restedMs += REST_MS
+      }
+    }
+    const most = Math.min(REST_SAVED_MS_MAX, REST_SHARE * stepMs) * steps
+    t.ok(restedMs <= most + REST_MS, `${restedMs} of at most ${most} ms`)
+    t.ok(restedMs >= most - REST_SAVED_MS_MAX, 'and they get it')
+  })

@@ -47,11 +47,11 @@ import type { DriveFiles } from './drive-files.ts'
 import { pathText } from './drive-path.ts'
 import type { DrivePeers } from './drive-peers.ts'
 import { GroveError } from './grove-error.ts'
+import type { LongWork } from './long-work.ts'
 import { jsonName } from './printable-name.ts'
 import { GIB_DAY_MIB_SECONDS } from './readable-work.ts'
 import { refusalWords } from './refusal-words.ts'
 import type { DrivePath, NetworkCustody } from './served-drive.ts'
-import { yieldToEventLoop } from './yield-to-event-loop.ts'
 
 /** How often it is looked whether a holder can be done without, in milliseconds. */
 export const LEAVE_LOOK_MS = 500
@@ -78,6 +78,8 @@ export interface CustodyAnswersParts {
   readonly ownBytes: () => Promise<number>
   /** How a file, or all of a directory, is kept. */
   readonly copiesOf: (ino: number) => CopiesStatus | Promise<CopiesStatus>
+  /** Gives long work its turns. */
+  readonly longWork: LongWork
   /** Time. */
   readonly clock: Clock
 }
@@ -414,7 +416,7 @@ export class CustodyAnswers implements NetworkCustody {
   }
 
   async #blocksBelow(first: number): Promise<readonly LogBlock[]> {
-    const { replica } = this.#parts
+    const { replica, longWork } = this.#parts
     const blocks: LogBlock[] = []
     const left = [first]
     for (let count = 0; left.length > 0 && count < EXPLAINED_INODES_MAX; count++) {
@@ -425,13 +427,13 @@ export class CustodyAnswers implements NetworkCustody {
           blocks.push({ log: replica.index.logs.keyOf(log), index })
       if (record?.kind === 'directory')
         for (const child of replica.index.list(ino).values()) left.push(child.ino)
-      if (count % FILES_PER_STEP === FILES_PER_STEP - 1) await yieldToEventLoop()
+      if (count % FILES_PER_STEP === FILES_PER_STEP - 1) await longWork.yieldToEventLoop()
     }
     return blocks
   }
 
   async #weakFiles(): Promise<readonly WeakFile[]> {
-    const { replica, custody } = this.#parts
+    const { replica, custody, longWork } = this.#parts
     const weak: WeakFile[] = []
     let count = 0
     for (const { ino, redundancy, size, blocks } of replica.files()) {
@@ -444,14 +446,14 @@ export class CustodyAnswers implements NetworkCustody {
           wished: redundancy.copies,
           health
         })
-      if (++count % FILES_PER_STEP === 0) await yieldToEventLoop()
+      if (++count % FILES_PER_STEP === 0) await longWork.yieldToEventLoop()
     }
     return weak
   }
 
   /** Those with a level of their own, by the weakest of what has such a level. */
   async #directories(report: SurvivalReport): Promise<SurvivalStatus['directories']> {
-    const { replica } = this.#parts
+    const { replica, longWork } = this.#parts
     const { index } = replica
     const found: SurvivalStatus['directories'][number][] = []
     for (let from = 0; from < index.inoEnd; from += FILES_PER_STEP) {
@@ -467,7 +469,7 @@ export class CustodyAnswers implements NetworkCustody {
         const survives = Math.max(0, Math.min(level.copies, report.operationCopies) - 1)
         found.push({ ...jsonName(pathText(replica.pathOf(ino))), computers: survives })
       }
-      await yieldToEventLoop()
+      await longWork.yieldToEventLoop()
     }
     return found
   }

@@ -42,11 +42,11 @@ import { DeviceSigner } from './device-signer.ts'
 import { DriveBlocks } from './drive-blocks.ts'
 import type { DrivePeers } from './drive-peers.ts'
 import { HolderBalances } from './holder-balances.ts'
+import type { LongWork } from './long-work.ts'
 import { OwnHolders } from './own-holders.ts'
 import type { PendingRecovery } from './pending-recovery.ts'
 import { custodySettings, parseContentPolicy, type Settings } from './settings.ts'
 import { systemRandom } from './system-random.ts'
-import { yieldToEventLoop } from './yield-to-event-loop.ts'
 
 /** How long after a change it is looked which blocks files need, in milliseconds. */
 export const NEEDS_DELAY_MS = 300
@@ -88,6 +88,8 @@ export interface DriveCustodyParts {
   readonly onHolder: () => void
   /** The holders that a recovery still waits for. */
   readonly recovery: PendingRecovery
+  /** Gives long work its turns. */
+  readonly longWork: LongWork
   /** Time. */
   readonly clock: Clock
   /** Where faults and notable events go. */
@@ -353,8 +355,9 @@ export class DriveCustody {
   }
 
   async #scan(): Promise<void> {
-    const needs = await this.#parts.replica.scanNeeds(yieldToEventLoop)
-    await this.#blocks.filesChanged(needs, yieldToEventLoop)
+    const { replica, longWork } = this.#parts
+    const needs = await replica.scanNeeds(longWork.yieldToEventLoop)
+    await this.#blocks.filesChanged(needs, longWork.yieldToEventLoop)
     const lengths = new Map<LogKey, number>()
     for (const { log, window, bitmap } of needs)
       lengths.set(log, Math.max(lengths.get(log) ?? 0, endOf(window, bitmap)))

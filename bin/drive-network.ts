@@ -28,11 +28,11 @@ import { DriveCustody } from './drive-custody.ts'
 import type { DriveFiles } from './drive-files.ts'
 import type { DrivePeers } from './drive-peers.ts'
 import type { NetworkOptions } from './network-environment.ts'
+import type { LongWork } from './long-work.ts'
 import { openPairingNetwork } from './pairing-network.ts'
 import type { PendingRecovery } from './pending-recovery.ts'
 import { parseContentPolicy, type ContentPolicy, type Settings } from './settings.ts'
 import { systemRandom } from './system-random.ts'
-import { yieldToEventLoop } from './yield-to-event-loop.ts'
 
 /** What a drive's network works with; all of it is borrowed and outlives it. */
 export interface DriveNetworkParts {
@@ -58,6 +58,8 @@ export interface DriveNetworkParts {
   readonly files: DriveFiles
   /** The holders that a recovery still waits for. */
   readonly recovery: PendingRecovery
+  /** Gives long work its turns. */
+  readonly longWork: LongWork
   /** Time. */
   readonly clock: Clock
   /** Where faults and notable events go. */
@@ -208,11 +210,11 @@ export class DriveNetwork {
   }
 
   #makeFetcher(): ContentFetcher {
-    const { clock, logs, replica, log } = this.#parts
+    const { clock, logs, replica, log, longWork } = this.#parts
     return new ContentFetcher({
       policy: this.#policy,
       clock,
-      yieldToEventLoop,
+      yieldToEventLoop: longWork.yieldToEventLoop,
       gauge: logs.logHome.fetchGauge,
       blocksOf: key => this.#contentLogs.get(key),
       missing: () => replica.missingBlocks(),
@@ -264,9 +266,9 @@ export class DriveNetwork {
   }
 
   #makeAnswers(): CustodyAnswers {
-    const { logs, replica } = this.#parts
+    const { logs, replica, longWork } = this.#parts
     const custody = this.#custody.view
-    const report = new CopiesReport({ replica, custody, pause: yieldToEventLoop })
+    const report = new CopiesReport({ replica, custody, pause: longWork.yieldToEventLoop })
     return new CustodyAnswers({
       ...this.#parts,
       custody: this.#custody,

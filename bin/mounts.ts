@@ -126,7 +126,8 @@ export class Mounts {
     const files = await this.#drive.openVfs({ readOnly })
     try {
       const report = (message: string, cause: unknown): void => this.#log.write(message, cause)
-      const options = { vfs: files.vfs, directory: path, readOnly, allowOther, report }
+      const { vfs, onServed } = files
+      const options = { vfs, directory: path, readOnly, allowOther, report, onServed }
       const { mount, driver, notice } = await this.#run(request.driver, options)
       const status = { directory: path, driver, readOnly }
       this.#mounted = { mount, files, status, request: { ...request, directory: path } }

@@ -18,10 +18,10 @@ import type { DaemonLog } from './daemon-log.ts'
 import type { DeviceLogs } from './device-logs.ts'
 import type { Home } from './home.ts'
 import { IndexSeal } from './index-seal.ts'
+import { LongWork } from './long-work.ts'
 import type { Progress } from './progress-bar.ts'
 import { systemRandom } from './system-random.ts'
 import { deviceNameOf } from './unlock-keys.ts'
-import { yieldToEventLoop } from './yield-to-event-loop.ts'
 
 /** What to open. */
 export interface IndexedOptions {
@@ -49,6 +49,8 @@ export interface Indexed {
   readonly replica: Replica
   /** The index. */
   readonly store: LmdbKeyValueStore
+  /** Gives the merge its turns, and whoever else works long. */
+  readonly longWork: LongWork
 }
 
 /**
@@ -90,6 +92,7 @@ async function openOrRemake(options: IndexedOptions): Promise<Indexed> {
 async function openReplica(options: IndexedOptions): Promise<Indexed> {
   const { home, log, logs, keys, remotes, clock, onProgress } = options
   const store = await LmdbKeyValueStore.open({ directory: home.indexDirectory })
+  const longWork = new LongWork(clock)
   try {
     const { operationLog, contentLog } = logs.current
     const replica = await Replica.open({
@@ -98,7 +101,7 @@ async function openReplica(options: IndexedOptions): Promise<Indexed> {
       contentLog,
       earlier: logs.earlier,
       remotes,
-      yieldToEventLoop,
+      yieldToEventLoop: longWork.yieldToEventLoop,
       device: deviceNameOf(keys),
       drive: keys.drive,
       keys: keys.keys,
@@ -109,7 +112,7 @@ async function openReplica(options: IndexedOptions): Promise<Indexed> {
       onIndexDamage: () => distrust(home, log),
       onProgress: (done, total) => onProgress({ done, total })
     })
-    return { replica, store }
+    return { replica, store, longWork }
   } catch (error) {
     await store.close()
     throw error

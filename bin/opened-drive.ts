@@ -64,7 +64,6 @@ import type {
 } from './served-drive.ts'
 import { parseDuration, type Settings } from './settings.ts'
 import { publicParts } from './unlock-keys.ts'
-import { yieldToEventLoop } from './yield-to-event-loop.ts'
 
 /** The unit of `st_blocks`. */
 const STAT_BLOCK_BYTES = 512
@@ -220,7 +219,8 @@ export class OpenedDrive implements ServedDrive {
   }
 
   openVfs({ readOnly }: { readonly readOnly: boolean }): Promise<ServedVfs> {
-    const { replica, home, clock } = this.#parts
+    const { replica, home, clock, longWork } = this.#parts
+    const { yieldToEventLoop } = longWork
     const statfs = () => diskStatus(home.directory)
     const custody = this.#custodyView
     const vfs = new DriveVfs({ replica, clock, readOnly, statfs, custody, yieldToEventLoop })
@@ -232,6 +232,7 @@ export class OpenedDrive implements ServedDrive {
     }
     return Promise.resolve({
       vfs,
+      onServed: longWork.filesUsed,
       get openFiles() {
         return vfs.openFiles
       },

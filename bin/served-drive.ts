@@ -40,6 +40,8 @@ export interface ServedVfs {
   readonly vfs: Vfs
   /** How many files and directories are open. */
   readonly openFiles: number
+  /** To be told when file operations were served: long work waits until files are at rest. */
+  readonly onServed: () => void
   /** Commits what is written and lets go. Idempotent. */
   close(): Promise<void>
 }

@@ -19,9 +19,9 @@ import type { Change, KeyValueStore } from './key-value-store.ts'
 export const ROWS_CACHED_MAX = 32_768
 
 /** How many rows are sealed before others have their turn. */
-export const ROWS_PER_TURN = 512
+export const ROWS_PER_TURN = 256
 /** After how many rows that were written and go to the cache others have their turn. */
-export const ROWS_THAWED_PER_TURN = 4096
+export const ROWS_THAWED_PER_TURN = 1024
 
 const GROUP_BYTES = 7
 const HEADER_BYTES = 1 + GROUP_BYTES

@@ -107,7 +107,7 @@ export class FakeDrive implements ServedDrive {
     // Nobody looks inside it: the drivers are fakes too.
     const vfs = {} as Vfs
     const close = (): Promise<void> => this.#say('close vfs')
-    return Promise.resolve({ vfs, openFiles: 3, close })
+    return Promise.resolve({ vfs, onServed: () => undefined, openFiles: 3, close })
   }
 
   async *verify(signal: AbortSignal): AsyncGenerator<VerifyEvent> {

@@ -97,7 +97,11 @@ class FuseMount implements LinuxMount {
     this.#report = options.report
     const request = new Uint8Array(REQUEST_BUFFER_BYTES)
     const reply = new Uint8Array(REPLY_BUFFER_BYTES)
-    const turn = (): void => this.#session.turn()
+    const { onServed = () => undefined } = options
+    const turn = (): void => {
+      this.#session.turn()
+      onServed()
+    }
     const limits = [TURN_MICROSECONDS, TURN_REQUESTS, SPIN_MICROSECONDS] as const
     this.#device = new addon.FuseDevice(kernel.fd, request, reply, turn, ...limits)
     this.notifier = new FuseNotifier(this.#device)

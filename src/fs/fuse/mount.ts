@@ -42,6 +42,8 @@ export interface MountOptions {
   readonly allowOther: boolean
   /** Told of faults that a user cannot see: a handler that threw, a reply the kernel refused. */
   readonly report: (message: string, cause: unknown) => void
+  /** Told when file operations were served; the driver fuse-native tells nobody. */
+  readonly onServed?: () => void
 }
 
 /** A mounted folder. */

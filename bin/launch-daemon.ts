@@ -13,7 +13,8 @@ import type { Progress } from './progress-bar.ts'
  * One thread beside the main one makes code faster and collects garbage: four of them, which is
  * node's default, took a third of a machine with two processors from the merges of two devices. The
  * main thread collects young objects alone, in small portions: it must not wait for a helper that
- * waits for a processor (110 ms, of which it computed 1).
+ * waits for a processor (110 ms, of which it computed 1). With `--foreground` node is started by
+ * whoever starts Grove, and has its usual flags.
  */
 const NODE_FLAGS = ['--v8-pool-size=1', '--no-parallel-scavenge', '--max-semi-space-size=4']
 

@@ -12,18 +12,31 @@
  *
  * @module
  */
-import type { Clock } from '../src/sync/clock.ts'
-
 /** Files are at rest when none was used for this long, in milliseconds. */
 export const REST_MS = 1
 /** For so much of the time that passes between two steps work may wait for files to rest. */
 export const REST_SHARE = 0.25
-/** It is saved up to so much, in milliseconds. */
+/** It is saved up to so much, and owed up to so much after a rest that took longer, in milliseconds. */
 export const REST_SAVED_MS_MAX = 10
+
+/** Where a {@link LongWork} takes its time from; replaced in tests. */
+export interface WorkTime {
+  /** Monotonic time in milliseconds with a fraction, from any origin. */
+  monotonicMs(): number
+  /** Calls back after a rest, which keeps the process alive: somebody waits to go on. */
+  after(delayMs: number, callback: () => void): void
+}
+
+const machine: WorkTime = {
+  monotonicMs: () => performance.now(),
+  after: (delayMs, callback) => {
+    setTimeout(callback, delayMs)
+  }
+}
 
 /** Gives all long work of a process its turns. */
 export class LongWork {
-  readonly #clock: Clock
+  readonly #time: WorkTime
   /** Who waits to make a step, in order. */
   readonly #waiting: (() => void)[] = []
   /** Whether a turn is arranged for the first of them. */
@@ -36,10 +49,10 @@ export class LongWork {
   /** When the last step began. */
   #steppedMs: number
 
-  /** @param clock - measures steps and rests */
-  constructor(clock: Clock) {
-    this.#clock = clock
-    this.#steppedMs = this.#nowMs()
+  /** @param time - measures steps and rests; the machine unless a test says otherwise */
+  constructor(time: WorkTime = machine) {
+    this.#time = time
+    this.#steppedMs = time.monotonicMs()
   }
 
   /** Says that operations on files were served. */
@@ -64,7 +77,7 @@ export class LongWork {
   }
 
   #save(): void {
-    const passedMs = Math.abs(this.#nowMs() - this.#steppedMs)
+    const passedMs = this.#time.monotonicMs() - this.#steppedMs
     this.#savedMs = Math.min(REST_SAVED_MS_MAX, this.#savedMs + REST_SHARE * passedMs)
     this.#stepOrRest()
   }
@@ -73,23 +86,19 @@ export class LongWork {
     const isAtRest = this.#uses === this.#usesSeen
     this.#usesSeen = this.#uses
     if (isAtRest || this.#savedMs <= 0) return this.#step()
-    const from = this.#nowMs()
-    this.#clock.after(REST_MS, () => {
-      this.#savedMs -= Math.abs(this.#nowMs() - from)
+    const from = this.#time.monotonicMs()
+    this.#time.after(REST_MS, () => {
+      const restedMs = this.#time.monotonicMs() - from
+      this.#savedMs = Math.max(this.#savedMs - restedMs, -REST_SAVED_MS_MAX)
       this.#stepOrRest()
     })
   }
 
   /** Whoever goes on does so before the next turn, and then may wait again behind the others. */
   #step(): void {
-    this.#steppedMs = this.#nowMs()
+    this.#steppedMs = this.#time.monotonicMs()
     this.#isArranged = false
     this.#waiting.shift()?.()
     this.#arrange()
-  }
-
-  #nowMs(): number {
-    const { sec, nsec } = this.#clock.now()
-    return sec * 1000 + nsec / 1e6
   }
 }

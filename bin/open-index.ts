@@ -92,7 +92,7 @@ async function openOrRemake(options: IndexedOptions): Promise<Indexed> {
 async function openReplica(options: IndexedOptions): Promise<Indexed> {
   const { home, log, logs, keys, remotes, clock, onProgress } = options
   const store = await LmdbKeyValueStore.open({ directory: home.indexDirectory })
-  const longWork = new LongWork(clock)
+  const longWork = new LongWork()
   try {
     const { operationLog, contentLog } = logs.current
     const replica = await Replica.open({

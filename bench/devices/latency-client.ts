@@ -9,7 +9,15 @@
  *
  * @module
  */
-import { closeSync, openSync, readFileSync, statSync, unlinkSync, writeSync } from 'node:fs'
+import {
+  closeSync,
+  existsSync,
+  openSync,
+  readFileSync,
+  statSync,
+  unlinkSync,
+  writeSync
+} from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 
@@ -17,12 +25,15 @@ const [directory = '', daemon = ''] = process.argv.slice(2)
 const over = new AbortController()
 process.stdin.once('data', () => over.abort())
 
+const threadTimesFile = `/proc/${daemon}/task/${daemon}/schedstat`
+/** Not every kernel counts them. */
+const hasThreadTimes = existsSync(threadTimesFile)
 let worst = { call: 0, computed: 0, queued: 0 }
 let worstRound = 0
 
 /** How long a thread has computed and waited for a processor (Linux, sched-stats.rst), in ms. */
 function threadTimes(): readonly [computed: number, queued: number] {
-  const text = readFileSync(`/proc/${daemon}/task/${daemon}/schedstat`, 'utf8')
+  const text = hasThreadTimes ? readFileSync(threadTimesFile, 'utf8') : ''
   const [computed = 0, queued = 0] = text.split(' ').map(nanoseconds => Number(nanoseconds) / 1e6)
   return [computed, queued]
 }

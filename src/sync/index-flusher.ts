@@ -14,8 +14,8 @@ import type { MergedHeads } from './merged-heads.ts'
 import type { Cursor, TreeIndex } from './tree-index.ts'
 
 /**
- * The index is flushed after this many changed rows at the latest. They go to the store in one step,
- * which holds up everything else: 4,096 rows took it 28 to 53 ms on a busy machine.
+ * The index is flushed when this many rows have changed. They go to the store in one step, which
+ * holds up everything else: 4,096 rows took it 28 to 53 ms on a busy machine.
  */
 export const INDEX_ROWS_MAX = 1024
 /** The index is flushed when this long has passed since the last flush, in seconds. */
@@ -73,12 +73,16 @@ export class IndexFlusher {
   /** Starts writing what was set apart, if its entries are appended. */
   flush(): void {
     if (this.#flushing || !this.#isWritable) return
+    // Whoever waited for room may ask for the next write at once: this one must be over by then.
+    const over = (next: () => void): void => {
+      this.#flushing = undefined
+      next()
+    }
     // The index is a cache: if it cannot be written now, it is tried again.
-    this.#flushing = this.#write()
-      .catch(() => this.#retryLater())
-      .finally(() => {
-        this.#flushing = undefined
-      })
+    this.#flushing = this.#write().then(
+      () => over(() => this.#admit()),
+      () => over(() => this.#retryLater())
+    )
   }
 
   /** @returns undefined when the index can take more changes, else a promise of it */
@@ -97,9 +101,11 @@ export class IndexFlusher {
   async writeAll(rowsMax = 0): Promise<void> {
     await this.#flushing
     await this.#write()
+    this.#admit()
     if (this.#parts.index.changeCount <= rowsMax) return
     this.#freeze()
     await this.#write()
+    this.#admit()
   }
 
   /** Stops; lets those who wait for room go on. Idempotent. */
@@ -129,7 +135,6 @@ export class IndexFlusher {
       cursors.push({ log, length, treeHash: await treeHashOf(log, length) })
     }
     await index.write(cursors, yieldToEventLoop)
-    this.#admit()
   }
 
   #admit(): void {

@@ -1,7 +1,26 @@
 /** Long work takes turns, one step in each, and files in use go before it. */
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
 import t from 'tap'
-import { LongWork, REST_MS, REST_SAVED_MS_MAX, REST_SHARE } from '../../bin/long-work.ts'
-import { VirtualClock } from '../support/virtual-clock.ts'
+import {
+  LongWork,
+  REST_MS,
+  REST_SAVED_MS_MAX,
+  REST_SHARE,
+  type WorkTime
+} from '../../bin/long-work.ts'
+import { VIRTUAL_START_SEC, VirtualClock } from '../support/virtual-clock.ts'
+
+/** What a test's clock tells long work. */
+function timeOf(clock: VirtualClock): WorkTime {
+  return {
+    monotonicMs: () => {
+      const { sec, nsec } = clock.now()
+      return (sec - VIRTUAL_START_SEC) * 1000 + nsec / 1e6
+    },
+    after: (delayMs, callback) => clock.after(delayMs, callback)
+  }
+}
 
 /** A loop of steps. @returns what happened in them, in order */
 function works(work: LongWork, name: string, steps: number, order: string[]): Promise<void> {
@@ -19,7 +38,7 @@ function turn(): Promise<void> {
 }
 
 t.test('one step is made in each turn, and nobody waits longer than the others', async t => {
-  const work = new LongWork(new VirtualClock())
+  const work = new LongWork(timeOf(new VirtualClock()))
   const order: string[] = []
   const all = [works(work, 'merge', 3, order), works(work, 'index', 3, order)]
   const counts: number[] = []
@@ -37,7 +56,7 @@ t.test('one step is made in each turn, and nobody waits longer than the others',
 
 t.test('work that nobody disturbs never rests', async t => {
   const clock = new VirtualClock()
-  const work = new LongWork(clock)
+  const work = new LongWork(timeOf(clock))
   clock.advance(1_000)
   const order: string[] = []
   await works(work, 'step', 5, order)
@@ -46,7 +65,7 @@ t.test('work that nobody disturbs never rests', async t => {
 
 t.test('after files were used the next step waits until they are at rest', async t => {
   const clock = new VirtualClock()
-  const work = new LongWork(clock)
+  const work = new LongWork(timeOf(clock))
   clock.advance(1_000)
   work.filesUsed()
   const order: string[] = []
@@ -65,7 +84,7 @@ t.test('after files were used the next step waits until they are at rest', async
 for (const stepMs of [4, 40])
   t.test(`files that are never at rest get their share beside steps of ${stepMs} ms`, async t => {
     const clock = new VirtualClock()
-    const work = new LongWork(clock)
+    const work = new LongWork(timeOf(clock))
     const steps = 100
     let restedMs = 0
     for (let step = 0; step < steps; step++) {
@@ -83,3 +102,22 @@ for (const stepMs of [4, 40])
     t.ok(restedMs <= most + REST_MS, `${restedMs} of at most ${most} ms`)
     t.ok(restedMs >= most - REST_SAVED_MS_MAX, 'and they get it')
   })
+
+t.test('a process that has nothing else to do makes the step after a rest', async t => {
+  const module = new URL('../../bin/long-work.ts', import.meta.url).href
+  const script = `
+    const { LongWork } = await import(${JSON.stringify(module)})
+    const work = new LongWork()
+    await work.yieldToEventLoop()
+    const end = performance.now() + 50
+    while (performance.now() < end);
+    work.filesUsed()
+    work.yieldToEventLoop().then(() => console.log('made'))`
+  const { stdout } = await promisify(execFile)(process.execPath, [
+    ...process.execArgv,
+    '--input-type=module',
+    '--eval',
+    script
+  ])
+  t.equal(stdout, 'made\n')
+})

@@ -139,6 +139,24 @@ t.test('who changes more waits until a write has succeeded', async t => {
   await waiting
 })
 
+t.test('whoever waited may have the next rows written at once', async t => {
+  const bench = await Bench.create()
+  bench.change(INDEX_ROWS_MAX)
+  bench.flusher.freezeIfDue()
+  bench.change(INDEX_ROWS_WAITING_MAX)
+  const next = bench.flusher.room()?.then(() => {
+    bench.flusher.freezeIfDue()
+    bench.flusher.flush()
+  })
+  await bench.append()
+  await bench.append()
+  bench.flusher.flush()
+  await next
+  await bench.turns()
+  t.notOk(bench.index.isFrozen, 'nobody has to ask again')
+  t.ok(bench.rowsStored() >= INDEX_ROWS_MAX + INDEX_ROWS_WAITING_MAX)
+})
+
 t.test('writeAll() writes what was frozen and what came later, and says why it cannot', async t => {
   const bench = await Bench.create()
   bench.change(INDEX_ROWS_MAX)

@@ -13,6 +13,9 @@ import { ONLINE_TICK_MS } from '../../src/replication/keeper.ts'
 import { bootstrapProcess } from './bootstrap-process.ts'
 import { GroveHome, until } from './grove-home.ts'
 
+/** Two drives and two holders start, and balances are counted in ticks: 93 s on a slow machine. */
+t.setTimeout(400_000)
+
 /** Somebody with a drive and a holder on one computer. */
 interface Friend {
   readonly desk: GroveHome

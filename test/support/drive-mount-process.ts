@@ -32,6 +32,7 @@ const KEPT: CopiesStatus = { copies: 3, health: 'ok', lostBytes: 0, holders: ['a
 const held: ((error?: Error) => void)[] = []
 const clock = new VirtualClock()
 const reports: string[] = []
+let served = 0
 const remembered = new Map<InodeNumber, number>()
 let waiting = 0
 
@@ -140,7 +141,11 @@ async function main(): Promise<void> {
   const report = (message: string, cause: unknown): void => {
     reports.push(cause instanceof Error ? `${message}: ${cause.message}` : message)
   }
-  const mount = await mountLinux({ vfs, directory, readOnly: false, allowOther: true, report })
+  const onServed = (): void => {
+    served += 1
+  }
+  const options = { vfs, directory, readOnly: false, allowOther: true, report, onServed }
+  const mount = await mountLinux(options)
   let moved = performance.now()
   setInterval(() => {
     const now = performance.now()
@@ -202,6 +207,7 @@ async function main(): Promise<void> {
 function stateOf(mount: LinuxMount, handles: number): ServerState {
   return {
     requests: mount.requestCounts(),
+    served,
     inodes: remembered.size,
     handles,
     waiting,

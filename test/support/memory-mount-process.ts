@@ -96,6 +96,7 @@ const vfs = new MemoryVfs({
 })
 const habits = new Habits(vfs)
 const reports: string[] = []
+let served = 0
 
 /** What the fuse-native driver has not, it has not here either. */
 type ServedMount = Mount & Partial<Pick<LinuxMount, 'requestCounts' | 'notifier'>>
@@ -103,6 +104,7 @@ type ServedMount = Mount & Partial<Pick<LinuxMount, 'requestCounts' | 'notifier'
 const commands: Record<string, (mount: ServedMount, args: readonly unknown[]) => unknown> = {
   state: (mount): ServerState => ({
     requests: mount.requestCounts?.() ?? {},
+    served,
     inodes: vfs.inodeCount,
     handles: vfs.handleCount,
     waiting: habits.waitingCount,
@@ -158,7 +160,10 @@ async function main(): Promise<void> {
   const report = (message: string, cause: unknown): void => {
     reports.push(cause instanceof Error ? `${message}: ${cause.message}` : message)
   }
-  const mount = await mountWith({ vfs, directory, readOnly, allowOther, report })
+  const onServed = (): void => {
+    served += 1
+  }
+  const mount = await mountWith({ vfs, directory, readOnly, allowOther, report, onServed })
   process.on(
     'message',
     ({ id, command, args }: { id: number; command: string; args: unknown[] }) => {

@@ -22,6 +22,8 @@ const SERVER_MS_MAX = 20_000
 export interface ServerState {
   /** Requests of each kind so far. */
   readonly requests: Readonly<Record<string, number>>
+  /** How often the driver said that operations were served. */
+  readonly served: number
   /** Inodes that exist. */
   readonly inodes: number
   /** Files and directories that are open. */

@@ -39,6 +39,12 @@ t.test('on one mount', mountable, async t => {
   await t.test('it shows as Grove', async t => {
     t.match(mountedAt(mount.directory), { type: 'fuse.grove', source: 'grove' })
   })
+  await t.test('it says that operations were served, and only then', async t => {
+    const before = await mount.state()
+    t.equal((await mount.state()).served, before.served)
+    await inProcess((fs, directory) => ({ names: fs.readdirSync(directory) }), mount.directory)
+    t.ok((await mount.state()).served > before.served)
+  })
   await testCounts(t, mount)
   await testListingCounts(t, mount)
   await testNames(t, mount)

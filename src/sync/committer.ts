@@ -201,6 +201,11 @@ export class Committer {
     this.#later(delayMs)
   }
 
+  /** Starts a commit now; nobody waits for it, and what fails is tried again. */
+  commitNow(): void {
+    if (!this.#isClosed && this.#failure === undefined) this.#want()
+  }
+
   /** @returns when all that was accepted before the call survives `kill -9` */
   commit(): Promise<void> {
     return this.#wait('commit')

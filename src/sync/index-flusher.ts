@@ -85,6 +85,11 @@ export class IndexFlusher {
     )
   }
 
+  /** Whether what is set apart waits for this device's own entries to be appended. */
+  get isWaitingForAppend(): boolean {
+    return this.#parts.index.isFrozen && !this.#isWritable
+  }
+
   /** @returns undefined when the index can take more changes, else a promise of it */
   room(): Promise<void> | undefined {
     const { index } = this.#parts

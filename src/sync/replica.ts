@@ -196,7 +196,7 @@ export class Replica {
         this.#committer.closeEntry()
       },
       afterBatch: batch => this.#afterBatch(batch),
-      room: () => flusher.room(),
+      room: () => this.#roomToMerge(),
       onFailure: () => parts.onIndexDamage?.()
     }
     this.#tellOldNews()
@@ -535,6 +535,13 @@ export class Replica {
         this.onCommitted({ operationLog: operationLog.length, contentLog: contentLog.length }),
       onAppended: () => this.#flusher.flush()
     })
+  }
+
+  /** Holds merging back; who waits for the index must not wait for the next commit as well. */
+  #roomToMerge(): Promise<void> | undefined {
+    const room = this.#flusher.room()
+    if (room !== undefined && this.#flusher.isWaitingForAppend) this.#committer.commitNow()
+    return room
   }
 
   /** The last part of a batch, in its tick. */

@@ -224,11 +224,11 @@ async function lateEdits(
     }
     const what = `${lateOperations} late edits of files that have ${NEWER_VERSIONS} newer versions each`
     const last = join(here ?? '', dirname(placeOf(lateOperations - 1)))
-    const mostly = (await readdir(last)).length
+    const countBefore = (await readdir(last)).length
     return mergeLate(
       fleet,
       what,
-      async () => (await readdir(last)).length === 2 * mostly,
+      async () => (await readdir(last)).length === 2 * countBefore,
       () => countsTo(here ?? '', 2 * lateOperations)
     )
   })

@@ -356,8 +356,8 @@ export class DriveCustody {
 
   async #scan(): Promise<void> {
     const { replica, longWork } = this.#parts
-    const needs = await replica.scanNeeds(longWork.yieldToEventLoop)
-    await this.#blocks.filesChanged(needs, longWork.yieldToEventLoop)
+    const needs = await replica.scanNeeds(longWork.yieldInBackground)
+    await this.#blocks.filesChanged(needs, longWork.yieldInBackground)
     const lengths = new Map<LogKey, number>()
     for (const { log, window, bitmap } of needs)
       lengths.set(log, Math.max(lengths.get(log) ?? 0, endOf(window, bitmap)))

@@ -214,7 +214,7 @@ export class DriveNetwork {
     return new ContentFetcher({
       policy: this.#policy,
       clock,
-      yieldToEventLoop: longWork.yieldToEventLoop,
+      yieldToEventLoop: longWork.yieldInBackground,
       gauge: logs.logHome.fetchGauge,
       blocksOf: key => this.#contentLogs.get(key),
       missing: () => replica.missingBlocks(),

@@ -10,6 +10,9 @@
  * rest, so that a call is held up by one step and not by one for each of its requests. That costs
  * a part of the time of the steps at most: programs that never rest do not stop a merge.
  *
+ * What nobody waits for works in the background: its steps come when nobody else has one to make,
+ * and now and then while others have, so that a long merge does not stop it.
+ *
  * @module
  */
 /** Files are at rest when none was used for this long, in milliseconds. */
@@ -18,6 +21,9 @@ export const REST_MS = 1
 export const REST_SHARE = 0.25
 /** It is saved up to so much, and owed up to so much after a rest that took longer, in milliseconds. */
 export const REST_SAVED_MS_MAX = 10
+
+/** Of so many steps one is made in the background at least, where one waits. */
+export const BACKGROUND_STEPS = 16
 
 /** Where a {@link LongWork} takes its time from; replaced in tests. */
 export interface WorkTime {
@@ -39,6 +45,10 @@ export class LongWork {
   readonly #time: WorkTime
   /** Who waits to make a step, in order. */
   readonly #waiting: (() => void)[] = []
+  /** The same for work in the background. */
+  readonly #inBackground: (() => void)[] = []
+  /** How many steps others made since one in the background. */
+  #stepsBefore = 0
   /** Whether a turn is arranged for the first of them. */
   #isArranged = false
   #uses = 0
@@ -64,14 +74,21 @@ export class LongWork {
    * Gives way within long work: timers, the network and the disk have their turn before the
    * promise resolves, and so do files in use and others who work long.
    */
-  readonly yieldToEventLoop = (): Promise<void> =>
-    new Promise(resolve => {
-      this.#waiting.push(resolve)
+  readonly yieldToEventLoop = (): Promise<void> => this.#waitIn(this.#waiting)
+
+  /** The same for work that nobody waits for. */
+  readonly yieldInBackground = (): Promise<void> => this.#waitIn(this.#inBackground)
+
+  #waitIn(queue: (() => void)[]): Promise<void> {
+    return new Promise(resolve => {
+      queue.push(resolve)
       this.#arrange()
     })
+  }
 
   #arrange(): void {
-    if (this.#isArranged || this.#waiting.length === 0) return
+    const count = this.#waiting.length + this.#inBackground.length
+    if (this.#isArranged || count === 0) return
     this.#isArranged = true
     setImmediate(() => this.#save())
   }
@@ -98,7 +115,17 @@ export class LongWork {
   #step(): void {
     this.#steppedMs = this.#time.monotonicMs()
     this.#isArranged = false
-    this.#waiting.shift()?.()
+    this.#next()?.()
     this.#arrange()
+  }
+
+  #next(): (() => void) | undefined {
+    const isDue = this.#inBackground.length > 0 && this.#stepsBefore + 1 >= BACKGROUND_STEPS
+    if (this.#waiting.length > 0 && !isDue) {
+      this.#stepsBefore += 1
+      return this.#waiting.shift()
+    }
+    this.#stepsBefore = 0
+    return this.#inBackground.shift()
   }
 }

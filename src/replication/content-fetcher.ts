@@ -48,8 +48,8 @@ export const RETRY_MS_MIN = 15_000
 /** The longest wait before it is looked for again, in milliseconds. */
 export const RETRY_MS_MAX = 600_000
 
-/** How many rows of the index are looked at before other work gets its turn. */
-export const SCAN_ROWS_PER_STEP = 512
+/** How many steps of the index are looked at before other work gets its turn; a few rows each. */
+export const SCAN_STEPS_PER_TURN = 64
 
 /** A block of another device. */
 export interface ContentBlock {
@@ -80,8 +80,8 @@ export interface ContentFetcherParts {
   readonly policy: ContentPolicy
   /** The content log of another device; undefined while it is not known. */
   readonly blocksOf: (log: LogKey) => Pick<HypercoreRemoteBlocks, 'has' | 'fetchAhead'> | undefined
-  /** What the index names and is not here; each call begins anew. */
-  readonly missing: () => Iterable<ContentBlock>
+  /** What the index names and is not here, in steps of bounded size; each call begins anew. */
+  readonly missing: () => Iterable<readonly ContentBlock[]>
   /** Whether any peer is connected. */
   readonly hasPeers: () => boolean
   /** Tells when somebody waits for a block; its handler is set. */
@@ -257,17 +257,17 @@ export class ContentFetcher {
 
   async #readIndex(): Promise<ContentBlock[]> {
     const found: ContentBlock[] = []
-    let rows = 0
-    for (const block of this.#parts.missing()) {
-      if (found.length >= WANTED_BLOCKS_MAX) {
+    let steps = 0
+    for (const blocks of this.#parts.missing()) {
+      found.push(...blocks.filter(block => !this.#isHere(block)))
+      if (found.length > WANTED_BLOCKS_MAX) {
         this.#mustScan = true
         break
       }
-      if (!this.#isHere(block)) found.push(block)
-      if (++rows % SCAN_ROWS_PER_STEP === 0) await this.#parts.yieldToEventLoop()
+      if (++steps % SCAN_STEPS_PER_TURN === 0) await this.#parts.yieldToEventLoop()
       if (this.#isClosed) break
     }
-    return found
+    return found.slice(0, WANTED_BLOCKS_MAX)
   }
 
   #pump(): void {

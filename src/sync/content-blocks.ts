@@ -3,12 +3,15 @@
  *
  * @module
  */
+import type { RegionRuns } from './content-index.ts'
 import type { LogKey } from './log.ts'
 import type { MergedOperation } from './merger.ts'
 import type { TreeIndex } from './tree-index.ts'
 
-/** How many inode numbers are looked at in one go. */
-const INODES_PER_STEP = 512
+/** How many inode numbers are looked up in one go. */
+export const INODES_PER_STEP = 128
+/** How many regions of a file are looked at in one go. */
+export const REGIONS_PER_STEP = 4
 
 /** A block of another device's content log. */
 export interface ContentBlock {
@@ -42,26 +45,39 @@ export function contentBlocksOf(
 
 /**
  * The blocks that files use and that are not here, those of the newest files first. A block that
- * two files use may come twice. The tree may change between two steps of the iteration.
+ * two files use, or two regions of one, may come twice. The tree may change between two steps of
+ * the iteration.
+ *
+ * @returns what each step of bounded size found: most find nothing, and between two of them whoever
+ *   iterates can give way
  */
-export function* missingBlocks(index: TreeIndex, isMissing: IsMissing): Iterable<ContentBlock> {
+export function* missingBlocks(
+  index: TreeIndex,
+  isMissing: IsMissing
+): Iterable<readonly ContentBlock[]> {
   for (let to = index.inoEnd; to > 0; to -= INODES_PER_STEP) {
     const inodes = index.inodes.between(Math.max(0, to - INODES_PER_STEP), to)
+    yield []
     for (const ino of [...inodes.keys()].toSorted((left, right) => right - left)) {
-      yield* missingOf(index, ino, isMissing)
+      const range = { from: ino, to: ino + 1, countMax: REGIONS_PER_STEP }
+      for (const page of index.content.regionPages(range)) yield missingIn(index, page, isMissing)
     }
   }
 }
 
-function missingOf(index: TreeIndex, ino: number, isMissing: IsMissing): Iterable<ContentBlock> {
+function missingIn(
+  index: TreeIndex,
+  page: readonly RegionRuns[],
+  isMissing: IsMissing
+): readonly ContentBlock[] {
   const blocks = new Map<string, ContentBlock>()
-  for (const run of index.content.everyRun(ino)) {
+  for (const run of page.flatMap(({ value }) => value)) {
     if (run.kind !== 'block') continue
     const log = index.logs.keyOf(run.log)
     if (!isMissing(log, run.index)) continue
     addBlock(blocks, { log, index: run.index, bytes: run.blockOffset + run.length })
   }
-  return blocks.values()
+  return [...blocks.values()]
 }
 
 function addBlock(blocks: Map<string, ContentBlock>, block: ContentBlock): void {

@@ -214,6 +214,24 @@ export class ContentIndex {
     return this.#regions.page({ after, to, countMax })
   }
 
+  /**
+   * The same regions, page after page. Files may change between two steps of the iteration.
+   *
+   * @param range - `countMax` is how many regions a page has at most
+   */
+  *regionPages(range: {
+    readonly from: number
+    readonly to: number
+    readonly countMax: number
+  }): Iterable<readonly RegionRuns[]> {
+    let after: RegionRuns | undefined
+    do {
+      const page = this.regions({ ...range, after })
+      yield page
+      after = page.length < range.countMax ? undefined : page.at(-1)
+    } while (after !== undefined)
+  }
+
   /** @returns a run as a piece of an operation, to be recorded anew */
   pieceOf(ino: number, run: Run): Piece {
     const { offset, length } = run

@@ -5,7 +5,7 @@
  * @module
  */
 import { emptyBitmap, setBit, WINDOW_BLOCKS, type BlockSet } from './block-bitmap.ts'
-import type { BlockPlace, RegionRuns } from './content-index.ts'
+import type { BlockPlace } from './content-index.ts'
 import { effectiveLevels, type KnownLevels } from './effective-redundancy.ts'
 import type { InodeRecord } from './inode-record.ts'
 import type { LogKey } from './log.ts'
@@ -55,7 +55,8 @@ export interface KeptFile {
 }
 
 /**
- * Goes through all files. What changes meanwhile may or may not be seen.
+ * Goes through all files that there are at its start, so that it comes to an end while files are
+ * added faster than it goes. What changes meanwhile may or may not be seen.
  *
  * @returns a block that several files use is with the strictest of their levels only; sorted by
  *   log, window, copies, floor and sites
@@ -65,19 +66,17 @@ export async function scanContentNeeds(
   { pause }: ScanOptions
 ): Promise<readonly NeededBlocks[]> {
   const used = new UsedBlocks()
-  for (let from = 0; from < index.inoEnd; from += INODES_PER_STEP) {
+  const { inoEnd } = index
+  for (let from = 0; from < inoEnd; from += INODES_PER_STEP) {
     const range = { from, to: from + INODES_PER_STEP }
     const codes = new Map<number, number>()
     for (const { ino, redundancy } of filesIn(index, range)) codes.set(ino, codeOf(redundancy))
     await pause()
     if (codes.size === 0) continue
-    let after: RegionRuns | undefined
-    do {
-      const rows = index.content.regions({ ...range, after, countMax: REGIONS_PER_STEP })
-      for (const { group, value } of rows) used.addRuns(value, codes.get(group))
-      after = rows.length < REGIONS_PER_STEP ? undefined : rows.at(-1)
+    for (const page of index.content.regionPages({ ...range, countMax: REGIONS_PER_STEP })) {
+      for (const { group, value } of page) used.addRuns(value, codes.get(group))
       await pause()
-    } while (after !== undefined)
+    }
   }
   return used.needed(index, pause)
 }
@@ -113,13 +112,10 @@ function* logBlocksOf(index: TreeIndex, ino: number): Iterable<LogBlock> {
 
 function* blockRunsOf(index: TreeIndex, ino: number): Iterable<BlockRun> {
   const range = { from: ino, to: ino + 1, countMax: REGIONS_PER_STEP }
-  let rows = index.content.regions({ ...range, after: undefined })
-  for (;;) {
-    for (const { value } of rows) {
+  for (const page of index.content.regionPages(range)) {
+    for (const { value } of page) {
       for (const run of value) if (run.kind === 'block') yield run
     }
-    if (rows.length < REGIONS_PER_STEP) return
-    rows = index.content.regions({ ...range, after: rows.at(-1) })
   }
 }
 

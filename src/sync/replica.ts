@@ -308,11 +308,8 @@ export class Replica {
     return this.#reader.has(run)
   }
 
-  /**
-   * Blocks of other devices' content logs that files use and that are not here. The tree may
-   * change between two steps of the iteration.
-   */
-  missingBlocks(): Iterable<ContentBlock> {
+  /** Blocks of other devices' content logs that files use and that are not here, in steps. */
+  missingBlocks(): Iterable<readonly ContentBlock[]> {
     return missingBlocks(this.index, this.#isMissing)
   }
 

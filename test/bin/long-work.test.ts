@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import t from 'tap'
 import {
+  BACKGROUND_STEPS,
   LongWork,
   REST_MS,
   REST_SAVED_MS_MAX,
@@ -52,6 +53,35 @@ t.test('one step is made in each turn, and nobody waits longer than the others',
     'never two in a turn'
   )
   t.strictSame(order, ['merge0', 'index0', 'merge1', 'index1', 'merge2', 'index2'])
+})
+
+t.test('what nobody waits for goes on when nobody else has a step to make', async t => {
+  const work = new LongWork(timeOf(new VirtualClock()))
+  const order: string[] = []
+  const scan = (async () => {
+    for (let step = 0; step < 2; step++) {
+      await work.yieldInBackground()
+      order.push(`scan${step}`)
+    }
+  })()
+  await Promise.all([scan, works(work, 'merge', 3, order)])
+  t.strictSame(order, ['merge0', 'merge1', 'merge2', 'scan0', 'scan1'])
+})
+
+t.test('long work that others wait for does not stop what works in the background', async t => {
+  const work = new LongWork(timeOf(new VirtualClock()))
+  const order: string[] = []
+  const merge = works(work, 'merge', 3 * BACKGROUND_STEPS, order)
+  for (let scan = 0; scan < 2; scan++) {
+    await work.yieldInBackground()
+    order.push('scan')
+  }
+  t.strictSame(
+    [order.indexOf('scan'), order.lastIndexOf('scan')],
+    [BACKGROUND_STEPS - 1, 2 * BACKGROUND_STEPS - 1],
+    'it makes one step of so many'
+  )
+  await merge
 })
 
 t.test('work that nobody disturbs never rests', async t => {

@@ -7,6 +7,7 @@ import {
   PAUSE_MS,
   PUSH_GRACE_MS,
   RETRY_MS_MIN,
+  SCAN_STEPS_PER_TURN,
   WANTED_BLOCKS_MAX,
   WINDOW_BYTES_MIN,
   WINDOW_BYTES_START,
@@ -90,7 +91,7 @@ function stage(parts: Partial<ContentFetcherParts> = {}): Stage {
     blocksOf: () => blocks,
     missing: () => {
       staged.scans++
-      return staged.missing
+      return staged.missing.map(each => [each])
     },
     hasPeers: () => staged.hasPeers,
     gauge,
@@ -255,6 +256,22 @@ t.test('looking through the index again and again becomes rare', async t => {
     await turn()
   }
   t.ok(staged.scans > 5 && staged.scans < 15, `${String(staged.scans)} looks in an hour`)
+  await staged.fetcher.close()
+})
+
+t.test('a look through an index where nothing is missing gives way too', async t => {
+  let pauses = 0
+  const yieldToEventLoop = (): Promise<void> => {
+    pauses++
+    return Promise.resolve()
+  }
+  const steps = 10 * SCAN_STEPS_PER_TURN
+  const missing = () => Array.from({ length: steps }, () => [])
+  const staged = stage({ yieldToEventLoop, missing })
+  staged.fetcher.start()
+  await turn()
+  t.equal(pauses, 10)
+  t.notOk(staged.fetcher.progress.isCounting)
   await staged.fetcher.close()
 })
 

@@ -13,10 +13,17 @@ import type { Progress } from './progress-bar.ts'
  * One thread beside the main one makes code faster and collects garbage: four of them, which is
  * node's default, took a third of a machine with two processors from the merges of two devices. The
  * main thread collects young objects alone, in small portions: it must not wait for a helper that
- * waits for a processor (110 ms, of which it computed 1). With `--foreground` node is started by
- * whoever starts Grove, and has its usual flags.
+ * waits for a processor (110 ms, of which it computed 1). In a daemon that has just started the
+ * helper compiled for half of a merge's time what had run a few times; what is not compiled until
+ * it has run five times as often leaves the processor to the merge. With `--foreground` node is
+ * started by whoever starts Grove, and has its usual flags.
  */
-const NODE_FLAGS = ['--v8-pool-size=1', '--no-parallel-scavenge', '--max-semi-space-size=4']
+const NODE_FLAGS = [
+  '--v8-pool-size=1',
+  '--no-parallel-scavenge',
+  '--max-semi-space-size=8',
+  '--interrupt-budget=350000'
+]
 
 /** What to start, and whom to tell. */
 export interface LaunchOptions {

@@ -16,6 +16,7 @@ import { dirname, join, resolve } from 'node:path'
 import { countBits, indexesOf } from '../sync/block-bitmap.ts'
 import type { Clock } from '../sync/clock.ts'
 import type { LogKey } from '../sync/log.ts'
+import { AnswerTurns } from './answer-turns.ts'
 import { BlobReclaimer } from './blob-reclaimer.ts'
 import {
   type Core,
@@ -133,6 +134,7 @@ export class LogHome {
   readonly fetchGauge = new FetchGauge()
   /** Who is served which blocks of content logs. */
   readonly uploads = new UploadGrants()
+  readonly #answers = new AnswerTurns()
   readonly #slots = new Map<LogKey, Promise<CoreSlot>>()
   readonly #remotes = new Map<LogKey, Promise<RemoteCore>>()
   readonly #replicated = new Map<LogKey, ReplicatedCore>()
@@ -395,6 +397,7 @@ export class LogHome {
       ...options,
       ...(options.kind === 'content' && { grants: this.uploads }),
       guard: this.#blocks.guard,
+      answers: this.#answers,
       onArrival: index => this.listener.onArrival(options.key, index),
       onStarved: () => this.listener.onStarved(options.key),
       onFrozen: () => {

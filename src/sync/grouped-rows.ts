@@ -54,9 +54,13 @@ export class GroupedRows<V> {
     return true
   }
 
-  /** All rows. */
+  /** All rows; those that are set between two steps of the iteration come too. */
   *rows(): Iterable<[group: number, sub: string, value: V]> {
-    for (const [group, rows] of this.#groups) yield* rowsOf(group, rows)
+    // No generator for each group: it would be as large as the row, and there are very many.
+    for (const [group, rows] of this.#groups) {
+      if (!(rows instanceof Map)) yield [group, rows.sub, rows.value]
+      else for (const [sub, value] of rows) yield [group, sub, value]
+    }
   }
 
   /** The rows of the groups `from` up to but not including `to`. */

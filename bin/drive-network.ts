@@ -385,11 +385,12 @@ export class DriveNetwork {
 
   #missingEntries(peers: readonly PeerStatus[]): number {
     const { heads } = this.#parts.replica
+    const announced = this.#parts.peers.pairs.announcements.map(each => each.operationLog.key)
+    // What a peer has merged is known of, also when its log is not open here yet.
+    const logs = new Set([...announced, ...peers.flatMap(peer => [...peer.heads.keys()])])
     let missing = 0
-    for (const { operationLog } of this.#parts.peers.pairs.announcements) {
-      const merged = heads.get(operationLog.key) ?? 0
-      missing += Math.max(0, this.#knownLength(operationLog.key, peers) - merged)
-    }
+    for (const log of logs)
+      missing += Math.max(0, this.#knownLength(log, peers) - (heads.get(log) ?? 0))
     return missing
   }
 }

@@ -39,6 +39,9 @@ export const DEVICES_SOUGHT_MAX = 48
 /** How many announcements one session may bring. */
 export const SESSION_ANNOUNCEMENTS_MAX = 8192
 
+/** Of so many logs it is kept how far a peer is in them, although they are not known here yet. */
+export const UNKNOWN_HEADS_MAX = 4096
+
 /** How many announcements wait for the attestation of who signed them. */
 export const WAITING_ANNOUNCEMENTS_MAX = 1024
 
@@ -106,7 +109,7 @@ export interface PeerStatus {
   readonly lastSeenMs: number | undefined
   /** The round trip in milliseconds; undefined when it is not connected or not known. */
   readonly rttMs: number | undefined
-  /** How far it has merged each operation log, as it said last. */
+  /** How far it has merged each operation log, as it said last; some may not be known here yet. */
   readonly heads: ReadonlyMap<LogKey, number>
 }
 
@@ -445,7 +448,12 @@ export class Replication {
 
   #learnHeads(session: PeerSession, heads: ReadonlyMap<LogKey, number>): void {
     const known = this.#record(session)?.heads
-    for (const [log, length] of heads) if (this.#reported.has(log)) known?.set(log, length)
+    if (known === undefined) return
+    for (const [log, length] of heads) {
+      // It is said once, and may come before the log is opened whose announcement came before it.
+      const isKept = this.#reported.has(log) || known.size < UNKNOWN_HEADS_MAX
+      if (isKept) known.set(log, length)
+    }
   }
 
   #tellHeads(): void {

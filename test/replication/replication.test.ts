@@ -8,10 +8,12 @@ import {
   ANNOUNCE_INTERVAL_MS,
   DEVICES_SOUGHT_MAX,
   HEADS_INTERVAL_MS,
-  SESSION_ANNOUNCEMENTS_MAX
+  SESSION_ANNOUNCEMENTS_MAX,
+  UNKNOWN_HEADS_MAX
 } from '../../src/replication/replication.ts'
 import { MESSAGE_ITEMS_MAX, type SessionMessage } from '../../src/replication/session-message.ts'
 import { SPACE_RETRY_MS } from '../../src/replication/space-guard.ts'
+import { logKey } from '../../src/sync/log.ts'
 import { SyncError } from '../../src/sync/sync-error.ts'
 import { cloneStore } from '../support/cut-wal.ts'
 import { MemoryFabric, type MemoryPeerNetwork } from '../support/memory-peer-network.ts'
@@ -104,6 +106,48 @@ t.test('three devices in a row: the middle one passes logs on', async t => {
   const block = b.pairOf(a)?.contentLog.fetch(0, { deadlineMs: 5000 })
   t.same(await block, Buffer.alloc(9000, 3))
   t.same(await c.pairOf(a)?.contentLog.fetch(0, { deadlineMs: 5000 }), Buffer.alloc(9000, 3))
+})
+
+t.test('how far a peer is in a log that it announces in the same breath is learned', async t => {
+  const drive = await ReplicatedDrive.make()
+  const [a, b, c] = [await drive.device('a'), await drive.device('b'), await drive.device('c')]
+  t.teardown(async () => {
+    for (const device of [a, b, c]) await device.close()
+  })
+  for (let index = 0; index < 3; index++) await a.commit(Buffer.from(`a ${String(index)}`))
+  const on = fabric()
+  const [networkA, networkB, networkC] = [networkOf(a, on), networkOf(b, on), networkOf(c, on)]
+  on.partition(networkA, networkC)
+  a.connect(networkA)
+  b.connect(networkB)
+  await until('three entries', () => b.pairOf(a)?.operationLog.length === 3)
+  // Nothing changes at b any more: what it says now it says once.
+  c.connect(networkC)
+  const toldByB = () => c.replication.peers().find(({ id }) => id === b.id)?.heads
+  await until('what b says of the log of a', () => toldByB()?.get(a.operationLog.key) === 3)
+  t.pass()
+})
+
+t.test('heads of logs that nobody knows do not take memory without limit', async t => {
+  const drive = await ReplicatedDrive.make()
+  const [a, b] = [await drive.device('a'), await drive.device('b')]
+  t.teardown(async () => {
+    for (const device of [a, b]) await device.close()
+  })
+  await a.commit(Buffer.from('entry'))
+  const unknown = Array.from({ length: UNKNOWN_HEADS_MAX + 100 }, (_, at) =>
+    logKey(at.toString(16).padStart(64, '0'))
+  )
+  const heads = b.heads.bind(b)
+  b.heads = () => new Map([...unknown.map(key => [key, 7] as const), ...heads()])
+  const on = fabric()
+  a.connect(networkOf(a, on))
+  b.connect(networkOf(b, on))
+  const toldByB = () => a.replication.peers()[0]?.heads
+  await until('the entry', () => b.pairOf(a)?.operationLog.length === 1)
+  await b.commit(Buffer.from('another'))
+  await until('what b says', () => toldByB()?.get(a.operationLog.key) === 1)
+  t.ok((toldByB()?.size ?? 0) <= UNKNOWN_HEADS_MAX + 2, String(toldByB()?.size))
 })
 
 /** A device whose home is a copy that was made when it had two entries, and one that has five. */

@@ -63,7 +63,7 @@ export const EXPLAINED_INODES_MAX = 20_000
 const FILES_PER_STEP = 64
 
 /** In so many inodes attributes are looked for before others have their turn. */
-const INODES_PER_STEP = 512
+const INODES_PER_STEP = 128
 
 /** What answers; all of it is borrowed. */
 export interface CustodyAnswersParts {

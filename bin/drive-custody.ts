@@ -354,15 +354,23 @@ export class DriveCustody {
     for (const { log, index } of blocks) yield { log: logs.keyOf(log), index }
   }
 
-  async #scan(): Promise<void> {
-    const { replica, longWork } = this.#parts
-    const needs = await replica.scanNeeds(longWork.yieldInBackground)
-    await this.#blocks.filesChanged(needs, longWork.yieldInBackground)
+  /** @returns how long it gave way, in milliseconds: a merge may take nearly all of the time */
+  async #scan(): Promise<number> {
+    const { replica, longWork, clock } = this.#parts
+    let pausedMs = 0
+    const pause = async (): Promise<void> => {
+      const fromMs = nowMs(clock)
+      await longWork.yieldInBackground()
+      pausedMs += Math.max(0, nowMs(clock) - fromMs)
+    }
+    const needs = await replica.scanNeeds(pause)
+    await this.#blocks.filesChanged(needs, pause)
     const lengths = new Map<LogKey, number>()
     for (const { log, window, bitmap } of needs)
       lengths.set(log, Math.max(lengths.get(log) ?? 0, endOf(window, bitmap)))
     this.#spoken.note(lengths)
     this.custodian.setNeeds(needs)
+    return pausedMs
   }
 
   #keptBy(id: string): { readonly bytes: number; readonly addedMs: number } {

@@ -146,7 +146,7 @@ export class DriveNetwork {
   /** Whether each connected device has said how far it is. */
   get isInformed(): boolean {
     const online = this.peers().filter(peer => peer.connected)
-    return online.length > 0 && online.every(peer => peer.heads.size > 0)
+    return online.length > 0 && online.every(peer => peer.hasToldHeads)
   }
 
   /** A member as others see it. */
@@ -386,8 +386,9 @@ export class DriveNetwork {
   #missingEntries(peers: readonly PeerStatus[]): number {
     const { heads } = this.#parts.replica
     const announced = this.#parts.peers.pairs.announcements.map(each => each.operationLog.key)
-    // What a peer has merged is known of, also when its log is not open here yet.
-    const logs = new Set([...announced, ...peers.flatMap(peer => [...peer.heads.keys()])])
+    // What a connected peer has merged is known of, also when its log is not open here yet.
+    const online = peers.filter(peer => peer.connected)
+    const logs = new Set([...announced, ...online.flatMap(peer => [...peer.heads.keys()])])
     let missing = 0
     for (const log of logs)
       missing += Math.max(0, this.#knownLength(log, peers) - (heads.get(log) ?? 0))

@@ -10,7 +10,7 @@
  * rest, so that a call is held up by one step and not by one for each of its requests. That costs
  * a part of the time of the steps at most: programs that never rest do not stop a merge.
  *
- * What nobody waits for works in the background: its steps come when nobody else has one to make,
+ * What can wait works in the background: its steps come when nobody else has one to make,
  * and now and then while others have, so that a long merge does not stop it.
  *
  * @module
@@ -76,7 +76,7 @@ export class LongWork {
    */
   readonly yieldToEventLoop = (): Promise<void> => this.#waitIn(this.#waiting)
 
-  /** The same for work that nobody waits for. */
+  /** The same for work that can wait. */
   readonly yieldInBackground = (): Promise<void> => this.#waitIn(this.#inBackground)
 
   #waitIn(queue: (() => void)[]): Promise<void> {

@@ -147,7 +147,7 @@ export class ContentFetcher {
     if (this.#isClosed) return
     const fresh = blocks.filter(block => this.#want(block)).sort(largestFirst)
     this.#queue.push(...fresh)
-    if (this.#scanning !== undefined) this.#addedSinceScan.push(...fresh)
+    if (this.#scanning !== undefined) this.#addSinceScan(fresh)
     if (this.#missing.size > WANTED_BLOCKS_MAX) this.#dropOldest()
     this.#grace ??= this.#parts.clock.after(PUSH_GRACE_MS, () => {
       this.#grace = undefined
@@ -215,6 +215,14 @@ export class ContentFetcher {
     this.#queue = []
     if (this.#mustScan) this.#scan()
     else if (this.#scanning === undefined) this.#isHurried = false
+  }
+
+  /** Of more than can be remembered the oldest are found again when the rest is here. */
+  #addSinceScan(fresh: readonly ContentBlock[]): void {
+    this.#addedSinceScan.push(...fresh)
+    if (this.#addedSinceScan.length <= WANTED_BLOCKS_MAX) return
+    this.#addedSinceScan.splice(0, this.#addedSinceScan.length - WANTED_BLOCKS_MAX / 2)
+    this.#mustScan = true
   }
 
   #isHere({ log, index }: ContentBlock): boolean {

@@ -17,7 +17,7 @@ import type { CorePeer } from './core-slot.ts'
 import type { BlocksOnTheirWay, UploadGrants } from './upload-grants.ts'
 
 /** The number of a request that nobody made. */
-export const UNASKED = 0
+const UNASKED = 0
 
 /** Hypercore's reason for which the asker does not turn away from the peer for good. */
 export const NO_REASON = 0

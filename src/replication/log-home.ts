@@ -16,7 +16,6 @@ import { dirname, join, resolve } from 'node:path'
 import { countBits, indexesOf } from '../sync/block-bitmap.ts'
 import type { Clock } from '../sync/clock.ts'
 import type { LogKey } from '../sync/log.ts'
-import { AnswerTurns } from './answer-turns.ts'
 import { BlobReclaimer } from './blob-reclaimer.ts'
 import {
   type Core,
@@ -59,9 +58,11 @@ const DATABASE = 'db'
 
 /**
  * How many blocks of a log are asked for at a time: at least so many, and more over a slow
- * connection. Hypercore's own 16 are 320 entries a second over a round trip of 50 ms.
+ * connection. Hypercore's own 16 are 320 entries a second over a round trip of 50 ms. All are heard
+ * in one turn of the event loop, and each wakes a thread that reads: 128 and more held file
+ * operations up for 80 ms on a machine with two processors.
  */
-const INFLIGHT: readonly [number, number] = [128, 512]
+const INFLIGHT: readonly [number, number] = [64, 512]
 
 /** The same of content in a frugal home: what is under way is in memory several times over. */
 const FRUGAL_INFLIGHT: readonly [number, number] = [32, 64]
@@ -134,7 +135,6 @@ export class LogHome {
   readonly fetchGauge = new FetchGauge()
   /** Who is served which blocks of content logs. */
   readonly uploads = new UploadGrants()
-  readonly #answers = new AnswerTurns()
   readonly #slots = new Map<LogKey, Promise<CoreSlot>>()
   readonly #remotes = new Map<LogKey, Promise<RemoteCore>>()
   readonly #replicated = new Map<LogKey, ReplicatedCore>()
@@ -397,7 +397,6 @@ export class LogHome {
       ...options,
       ...(options.kind === 'content' && { grants: this.uploads }),
       guard: this.#blocks.guard,
-      answers: this.#answers,
       onArrival: index => this.listener.onArrival(options.key, index),
       onStarved: () => this.listener.onStarved(options.key),
       onFrozen: () => {

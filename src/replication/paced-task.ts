@@ -15,8 +15,12 @@ export interface PacedTaskOptions {
   readonly clock: Clock
   /** How long after a change the work begins, in milliseconds; later changes are part of it. */
   readonly delayMs: number
-  /** Does it. What changes meanwhile is work for the next time. */
-  readonly work: () => Promise<void>
+  /**
+   * Does it. What changes meanwhile is work for the next time.
+   *
+   * @returns how long it gave way to others meanwhile, in milliseconds; nothing if it did not
+   */
+  readonly work: () => Promise<number | void>
   /** Told what went wrong. The work is done again after the next change. */
   readonly report: (cause: unknown) => void
 }
@@ -67,13 +71,14 @@ export class PacedTask {
   async #run(): Promise<void> {
     this.#isChanged = false
     const startMs = this.#nowMs()
+    let pausedMs = 0
     try {
-      await this.#options.work()
+      pausedMs = (await this.#options.work()) ?? 0
     } catch (cause) {
       this.#options.report(cause)
     }
     const endMs = this.#nowMs()
-    this.#restMs = endMs + (endMs - startMs) * REST_FACTOR
+    this.#restMs = endMs + Math.max(0, endMs - startMs - pausedMs) * REST_FACTOR
     this.#running = undefined
     if (this.#isChanged) this.changed()
   }

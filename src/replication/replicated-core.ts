@@ -12,9 +12,8 @@
 import { equalBytes } from '../crypto/sodium.ts'
 import type { BlockSet } from '../sync/block-bitmap.ts'
 import type { LogKey } from '../sync/log.ts'
-import type { AnswerTurns } from './answer-turns.ts'
 import type { Core, CorePeer, CoreProof, CoreRequest } from './core-slot.ts'
-import { isReady, LimitedPeer, NO_REASON, UNASKED } from './limited-peer.ts'
+import { isReady, LimitedPeer, NO_REASON } from './limited-peer.ts'
 import type { ParkedPush, ParkedPushes } from './parked-pushes.ts'
 import type { SpaceGuard } from './space-guard.ts'
 import { causeCodes } from './storage-error.ts'
@@ -39,8 +38,6 @@ export interface ReplicatedCoreOptions {
   readonly grants?: UploadGrants
   /** Refuses what would use up the disk. */
   readonly guard: SpaceGuard
-  /** Says when a request is answered; shared by all cores. */
-  readonly answers: AnswerTurns
   /**
    * Told when entries or blocks arrived, in the tick in which they can be read.
    *
@@ -98,7 +95,6 @@ export class ReplicatedCore {
       this.#isStarved = false
       boundClaims(peer)
       answerFromWhereAsked(peer)
-      answerInTurns(peer, options.answers)
       this.#guardPushes(peer)
       this.#limit(peer)
     })
@@ -421,18 +417,6 @@ function answerFromWhereAsked(peer: CorePeer): void {
   peer._handleRequest = request => {
     peer.pushedLength = Math.max(peer.pushedLength, request.upgrade?.start ?? 0)
     return handle(request)
-  }
-}
-
-/** What nobody asked for, such as a push, is never kept waiting. */
-function answerInTurns(peer: CorePeer, turns: AnswerTurns): void {
-  const handle = peer._handleRequest.bind(peer)
-  peer._handleRequest = async request => {
-    const turn = request.id === UNASKED ? undefined : turns.next()
-    if (turn === undefined) return handle(request)
-    await turn
-    const isCancelled = peer.remoteRequests.get(request.id) !== request
-    return isCancelled ? undefined : handle(request)
   }
 }
 

@@ -12,6 +12,7 @@
  */
 import { deriveKey } from '../crypto/derive.ts'
 import type { KeyTable } from '../crypto/key-table.ts'
+import { equalBytes } from '../crypto/sodium.ts'
 import type { Clock, Timer } from '../sync/clock.ts'
 import type { LogKey } from '../sync/log.ts'
 import type { Member, Members } from '../sync/members.ts'
@@ -39,7 +40,7 @@ export const DEVICES_SOUGHT_MAX = 48
 /** How many announcements one session may bring. */
 export const SESSION_ANNOUNCEMENTS_MAX = 8192
 
-/** Of so many logs it is kept how far a peer is in them, although they are not known here yet. */
+/** Above so many logs of a peer it is not kept how far it is in those that are not known here. */
 export const UNKNOWN_HEADS_MAX = 4096
 
 /** How many announcements wait for the attestation of who signed them. */
@@ -109,6 +110,8 @@ export interface PeerStatus {
   readonly lastSeenMs: number | undefined
   /** The round trip in milliseconds; undefined when it is not connected or not known. */
   readonly rttMs: number | undefined
+  /** Whether it has said how far it is since it was connected. */
+  readonly hasToldHeads: boolean
   /** How far it has merged each operation log, as it said last; some may not be known here yet. */
   readonly heads: ReadonlyMap<LogKey, number>
 }
@@ -139,7 +142,9 @@ interface PeerRecord {
   lastSeenMs: number | undefined
   /** How many announcements came in this session. */
   announcements: number
-  /** How far it has merged. */
+  /** Whether it has said in this session how far it is. */
+  hasToldHeads: boolean
+  /** How far it has merged, as it said in its last session. */
   readonly heads: Map<LogKey, number>
   /** What it was told in this session of how far we have. */
   readonly told: Map<LogKey, number>
@@ -157,6 +162,8 @@ export class Replication {
   readonly #reported = new Map<LogKey, number>()
   readonly #arrived = new Set<LogKey>()
   readonly #adding = new Set<Promise<void>>()
+  /** Announcements that are being looked at, and who brought them. */
+  readonly #heard = new Map<Uint8Array, PeerSession | undefined>()
   readonly #waiting = new Set<Uint8Array>()
   /** What is to be passed on, each with the session that it came from. */
   #news: { readonly bytes: Uint8Array; readonly source: PeerSession | undefined }[] = []
@@ -316,6 +323,8 @@ export class Replication {
     if (record === undefined) return
     record.session = session
     record.announcements = 0
+    record.hasToldHeads = false
+    record.heads.clear()
     record.told.clear()
     const { announcements } = this.#parts.pairs
     for (const announcement of announcements) this.#attach(announcement, session)
@@ -355,19 +364,24 @@ export class Replication {
   }
 
   async #addOne(bytes: Uint8Array, source: PeerSession | undefined): Promise<void> {
+    this.#heard.set(bytes, source)
     try {
       const outcome = await this.#parts.pairs.add(bytes)
-      if (outcome === 'added') this.#passOn(bytes, source)
       if (outcome === 'refused') this.#refusedAnnouncements++
       if (outcome === 'waiting' && this.#waiting.size < WAITING_ANNOUNCEMENTS_MAX)
         this.#waiting.add(bytes)
     } catch (error) {
       if (this.#closing === undefined) this.#parts.report('a log cannot be opened', error)
+    } finally {
+      this.#heard.delete(bytes)
     }
   }
 
+  /** A pair was taken, whoever brought it: a session, or a holder after a recovery. */
   #added(pair: KnownPair): void {
     const { announcement } = pair
+    const heard = [...this.#heard].find(([bytes]) => equalBytes(bytes, announcement.bytes))
+    this.#passOn(announcement.bytes, heard?.[1])
     this.#core(pair.contentLog.key).setAllowPush(this.#takesContent)
     this.#follow(announcement)
     this.#parts.onPair(pair)
@@ -447,11 +461,14 @@ export class Replication {
   }
 
   #learnHeads(session: PeerSession, heads: ReadonlyMap<LogKey, number>): void {
-    const known = this.#record(session)?.heads
-    if (known === undefined) return
+    const record = this.#record(session)
+    if (record === undefined) return
+    const { heads: known } = record
+    if (record.session === session) record.hasToldHeads = true
     for (const [log, length] of heads) {
       // It is said once, and may come before the log is opened whose announcement came before it.
-      const isKept = this.#reported.has(log) || known.size < UNKNOWN_HEADS_MAX
+      const isKnown = this.#reported.has(log) || known.has(log)
+      const isKept = isKnown || known.size < UNKNOWN_HEADS_MAX
       if (isKept) known.set(log, length)
     }
   }
@@ -510,6 +527,7 @@ export class Replication {
       connected: session !== undefined,
       lastSeenMs: session === undefined ? record?.lastSeenMs : this.#nowMs(),
       rttMs: rttMs === 0 ? undefined : rttMs,
+      hasToldHeads: session !== undefined && record?.hasToldHeads === true,
       heads: record?.heads ?? new Map()
     }
   }
@@ -522,6 +540,7 @@ export class Replication {
       session: undefined,
       lastSeenMs: undefined,
       announcements: 0,
+      hasToldHeads: false,
       heads: new Map(),
       told: new Map()
     }

@@ -54,7 +54,7 @@ export class GroupedRows<V> {
     return true
   }
 
-  /** All rows; those that are set between two steps of the iteration come too. */
+  /** All rows; one that is set between two steps of the iteration may come or not. */
   *rows(): Iterable<[group: number, sub: string, value: V]> {
     // No generator for each group: it would be as large as the row, and there are very many.
     for (const [group, rows] of this.#groups) {

@@ -11,6 +11,9 @@ import t from 'tap'
 import { isProcessAlive } from '../../bin/process-alive.ts'
 import { GroveHome, isMounted, runProgram, until } from './grove-home.ts'
 
+// It starts some fifty programs: 95 s on a slow machine, and tap's own limit is 120.
+t.setTimeout(400_000)
+
 const ONE_LINE = /^grove: [^\n]+\n$/
 
 t.test('mount returns when the folder answers; the daemon goes on in the background', async t => {

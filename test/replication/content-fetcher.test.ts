@@ -290,6 +290,23 @@ t.test('what is added during a look through the index is kept', async t => {
   await staged.fetcher.close()
 })
 
+t.test('of very many that are added during a look the oldest are found again', async t => {
+  let go = (): void => undefined
+  const gate = new Promise<void>(resolve => (go = resolve))
+  const staged = stage({ yieldToEventLoop: () => gate, policy: 'on-demand' })
+  staged.missing = Array.from({ length: SCAN_STEPS_PER_TURN }, (_, index) => block(index, 1))
+  staged.fetcher.start()
+  await turn()
+  const added = 3 * WANTED_BLOCKS_MAX
+  for (let index = 0; index < added; index++) staged.fetcher.add([block(1000 + index, 1)])
+  go()
+  await turn()
+  const { missingBlocks, isCounting } = staged.fetcher.progress
+  t.ok(missingBlocks <= WANTED_BLOCKS_MAX + SCAN_STEPS_PER_TURN, String(missingBlocks))
+  t.ok(isCounting, 'there may be more')
+  await staged.fetcher.close()
+})
+
 t.test('on demand nothing is fetched until it is hurried, and only that', async t => {
   const staged = stage({ policy: 'on-demand' })
   staged.missing = [block(0)]

@@ -99,3 +99,27 @@ t.test('close() waits for the work and lets none begin', async t => {
   t.equal(begun(), 1)
   t.equal(clock.pendingTimers, 0)
 })
+
+t.test('the time in which the work gave way is no reason to rest', async t => {
+  const clock = new VirtualClock()
+  const ends: ((pausedMs: number) => void)[] = []
+  let begun = 0
+  const work = (): Promise<number> => {
+    begun++
+    return new Promise(resolve => ends.push(resolve))
+  }
+  const report = (cause: unknown): void => t.fail(String(cause))
+  const paced = new PacedTask({ clock, delayMs: DELAY_MS, work, report })
+  paced.changed()
+  clock.advance(DELAY_MS)
+  paced.changed()
+  clock.advance(1000)
+  ends.shift()?.(900)
+  for (let turn = 0; turn < 5; turn++) await Promise.resolve()
+  clock.advance(100 * REST_FACTOR - 1)
+  t.equal(begun, 1)
+  clock.advance(1)
+  t.equal(begun, 2)
+  ends.shift()?.(0)
+  await paced.close()
+})

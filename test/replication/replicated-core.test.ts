@@ -6,7 +6,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { SystemClock } from '../../bin/system-clock.ts'
-import { ANSWERS_PER_TURN, AnswerTurns } from '../../src/replication/answer-turns.ts'
 import { logSigner } from '../../src/replication/core-slot.ts'
 import { GuardedMux } from '../../src/replication/guarded-mux.ts'
 import { LogHome } from '../../src/replication/log-home.ts'
@@ -211,7 +210,6 @@ function guardedCore(parts: {
     key: logSigner({ seed: filled(32, 1), userData: filled(32, 2) }).key,
     allowPush: true,
     guard: { admit: async () => undefined },
-    answers: new AnswerTurns(),
     onArrival: () => undefined,
     onFrozen: () => undefined,
     onStarved: () => starvations++
@@ -280,28 +278,3 @@ t.test(
     t.same(handled, taken)
   }
 )
-
-t.test('a request that is cancelled before its turn is not answered', async t => {
-  const { addPeer } = guardedCore({})
-  const handled: number[] = []
-  const peer = {
-    ...deafPeer(),
-    remoteRequests: new Map<number, object>(),
-    pushedLength: 0,
-    _handleRequest: async ({ id }: { readonly id: number }) => void handled.push(id)
-  }
-  addPeer(peer)
-  const ask = (id: number): Promise<void> => {
-    const request = { id, upgrade: null }
-    peer.remoteRequests.set(id, request)
-    return peer._handleRequest(request)
-  }
-  const ids = Array.from({ length: ANSWERS_PER_TURN + 2 }, (_, at) => at + 1)
-  const asked = ids.map(ask)
-  await ask(0)
-  t.strictSame(handled, [...ids.slice(0, ANSWERS_PER_TURN), 0], 'a push does not wait')
-  peer.remoteRequests.delete(ANSWERS_PER_TURN + 1)
-  await Promise.all(asked)
-  t.strictSame(handled.slice(-1), [ANSWERS_PER_TURN + 2])
-  t.equal(handled.length, ANSWERS_PER_TURN + 2)
-})

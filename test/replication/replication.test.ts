@@ -128,6 +128,50 @@ t.test('how far a peer is in a log that it announces in the same breath is learn
   t.pass()
 })
 
+t.test('a pair that no session brought is passed on too', async t => {
+  const drive = await ReplicatedDrive.make()
+  // Whoever is made later knows those who were there before.
+  const [c, a, b] = [await drive.device('c'), await drive.device('a'), await drive.device('b')]
+  t.teardown(async () => {
+    for (const device of [a, b, c]) await device.close()
+  })
+  const on = fabric()
+  a.connect(networkOf(a, on))
+  b.connect(networkOf(b, on))
+  await until('a pair', () => a.pairOf(b) !== undefined && b.pairOf(a) !== undefined)
+  // As a holder does that answers after a recovery.
+  const [announcement] = c.pairs.announcements
+  t.equal(announcement && (await b.pairs.add(announcement.bytes)), 'added')
+  await until('the pair of c at a', () => a.pairOf(c) !== undefined)
+  t.pass()
+})
+
+t.test('what a peer said before it was away does not count as said since', async t => {
+  const drive = await ReplicatedDrive.make()
+  const [a, b] = [await drive.device('a'), await drive.device('b')]
+  t.teardown(async () => {
+    for (const device of [a, b]) await device.close()
+  })
+  const on = fabric()
+  const [networkA, networkB] = [networkOf(a, on), networkOf(b, on)]
+  const seen: (readonly [connected: boolean, hasToldHeads: boolean])[] = []
+  const look = (): void => {
+    const { connected = false, hasToldHeads = false } = a.replication.peers()[0] ?? {}
+    const [last] = seen.slice(-1)
+    if (last?.[0] !== connected || last[1] !== hasToldHeads) seen.push([connected, hasToldHeads])
+  }
+  a.connect(networkA)
+  b.connect(networkB)
+  const told = () => (look(), a.replication.peers()[0]?.hasToldHeads === true)
+  await until('heads', told)
+  on.partition(networkA, networkB)
+  await until('the end', () => (look(), a.replication.peers()[0]?.connected === false))
+  on.heal(networkA, networkB)
+  await until('heads again', told)
+  t.strictSame(seen.slice(-2)[0]?.[1], false, 'not before they came')
+  t.ok(seen.some(([connected, hasTold]) => !connected && !hasTold))
+})
+
 t.test('heads of logs that nobody knows do not take memory without limit', async t => {
   const drive = await ReplicatedDrive.make()
   const [a, b] = [await drive.device('a'), await drive.device('b')]

@@ -108,7 +108,9 @@ t.test('the time in which the work gave way is no reason to rest', async t => {
     begun++
     return new Promise(resolve => ends.push(resolve))
   }
-  const report = (cause: unknown): void => t.fail(String(cause))
+  const report = (cause: unknown): void => {
+    t.fail(String(cause))
+  }
   const paced = new PacedTask({ clock, delayMs: DELAY_MS, work, report })
   paced.changed()
   clock.advance(DELAY_MS)

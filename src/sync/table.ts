@@ -287,10 +287,7 @@ export class TableSet {
         if (changes.push(change) % ROWS_PER_TURN === 0) await pause()
       }
     }
-    // The store takes a batch in one go, which is a step by itself.
-    await pause()
     if (changes.length > 0) await this.store.commit(changes)
-    await pause()
     let thawed = 0
     for (const table of this.#tables) {
       thawed += table.thaw()

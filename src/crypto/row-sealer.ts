@@ -6,14 +6,15 @@
  * Names are looked up by a keyed hash, whose key is derived apart from the sealing key.
  *
  * This runs several times in each file-system request, so nothing is allocated that need not be:
- * nonces are drawn in bulk, results are cut from slabs.
+ * nonces are drawn in bulk, results are cut from slabs, views of what is used again are kept.
  *
  * @module
  */
 import { CryptoError } from './crypto-error.ts'
 import { deriveKey } from './derive.ts'
-import { NONCE_BYTES, TAG_BYTES, decrypt, encrypt, keyedBlake2b } from './sodium.ts'
 import type { Random } from './random.ts'
+import { Scratch, Slab } from './slab.ts'
+import { NONCE_BYTES, TAG_BYTES, decrypt, encrypt, keyedBlake2bInto } from './sodium.ts'
 
 /** What sealing adds to a row, in bytes. */
 export const ROW_OVERHEAD_BYTES = 1 + NONCE_BYTES + TAG_BYTES
@@ -26,10 +27,8 @@ const VERSION = 1
 const CIPHERTEXT_START = 1 + NONCE_BYTES
 /** Randomness drawn at a time: a call into the source costs more than the bytes. */
 const NONCE_POOL_BYTES = 170 * NONCE_BYTES
-/** Results are cut from slabs of this size; a slab lives as long as any of its results. */
-const SLAB_BYTES = 16 * 1024
-/** A larger result gets a buffer of its own. */
-const SLAB_SHARE_BYTES_MAX = 1024
+/** Rows up to this size are sealed in place that is used again. */
+const SCRATCH_BYTES = 1024
 const PARENT_BYTES = 8
 
 /** Seals and opens index rows. */
@@ -40,12 +39,11 @@ export class RowSealer {
   readonly #nonce = new Uint8Array(NONCE_BYTES)
   #noncePool = new Uint8Array(0)
   #noncePoolUsed = 0
-  #slab = new ArrayBuffer(SLAB_BYTES)
-  #slabUsed = 0
-  readonly #hashed = new Uint8Array(PARENT_BYTES + HASHED_NAME_BYTES_MAX)
-  readonly #hashedParent = new DataView(this.#hashed.buffer)
-  /** Beginnings of `#hashed` by length: making such a view costs as much as a hash. */
-  readonly #hashedViews: (Uint8Array | undefined)[] = []
+  readonly #slab = new Slab()
+  readonly #ciphertext = new Scratch(SCRATCH_BYTES + TAG_BYTES)
+  readonly #hashed = new Scratch(PARENT_BYTES + HASHED_NAME_BYTES_MAX)
+  readonly #hashedParent = new DataView(this.#hashed.bytes.buffer)
+  readonly #hash = new Uint8Array(new ArrayBuffer(NAME_HASH_BYTES))
 
   /** @param options.key - the device's index key, 32 bytes; not kept */
   constructor(options: { readonly key: Uint8Array; readonly random: Random }) {
@@ -63,22 +61,17 @@ export class RowSealer {
    *   `buffer` with other results
    */
   seal(rowKey: Uint8Array, content: Uint8Array): Uint8Array {
-    const size = content.length + ROW_OVERHEAD_BYTES
-    const sealed = this.#allocate(size)
+    const { length } = content
+    const sealed = this.#slab.cut(length + ROW_OVERHEAD_BYTES)
     const nonce = this.#nextNonce()
     sealed[0] = VERSION
     sealed.set(nonce, 1)
-    encrypt({
-      plain: content,
-      into: new Uint8Array(
-        sealed.buffer,
-        sealed.byteOffset + CIPHERTEXT_START,
-        size - CIPHERTEXT_START
-      ),
-      associated: rowKey,
-      nonce,
-      key: this.#key
-    })
+    const isSmall = length <= SCRATCH_BYTES
+    const into = isSmall
+      ? this.#ciphertext.first(length + TAG_BYTES)
+      : sealed.subarray(CIPHERTEXT_START)
+    encrypt({ plain: content, into, associated: rowKey, nonce, key: this.#key })
+    if (isSmall) sealed.set(into, CIPHERTEXT_START)
     return sealed
   }
 
@@ -98,7 +91,7 @@ export class RowSealer {
       if (version === 0) throw new CryptoError('MALFORMED', 'no index row')
       throw new CryptoError('NEWER_FORMAT', `index row of version ${version}`)
     }
-    const content = this.#allocate(size)
+    const content = this.#slab.cut(size)
     const genuine = decrypt({
       sealed: new Uint8Array(sealed.buffer, sealed.byteOffset + CIPHERTEXT_START, size + TAG_BYTES),
       into: content,
@@ -115,7 +108,7 @@ export class RowSealer {
    *
    * @param parent - the directory's number in the index
    * @param name - at most {@link HASHED_NAME_BYTES_MAX} bytes, or as many latin1 characters
-   * @returns {@link NAME_HASH_BYTES} bytes, fresh
+   * @returns {@link NAME_HASH_BYTES} bytes, valid until the next call
    */
   hashName(parent: number, name: Uint8Array | string): Uint8Array {
     const { length } = name
@@ -123,11 +116,11 @@ export class RowSealer {
     if (!Number.isSafeInteger(parent) || parent < 0) throw new RangeError(`no inode: ${parent}`)
     this.#hashedParent.setUint32(0, parent >>> 0, true)
     this.#hashedParent.setUint32(4, Math.floor(parent / 2 ** 32), true)
-    if (typeof name === 'string') writeLatin1(this.#hashed, name)
-    else this.#hashed.set(name, PARENT_BYTES)
-    const size = PARENT_BYTES + length
-    const message = (this.#hashedViews[length] ??= this.#hashed.subarray(0, size))
-    return keyedBlake2b({ key: this.#nameKey, message, bytes: NAME_HASH_BYTES })
+    if (typeof name === 'string') writeLatin1(this.#hashed.bytes, name)
+    else this.#hashed.bytes.set(name, PARENT_BYTES)
+    const message = this.#hashed.first(PARENT_BYTES + length)
+    keyedBlake2bInto({ key: this.#nameKey, message, into: this.#hash })
+    return this.#hash
   }
 
   #nextNonce(): Uint8Array {
@@ -147,17 +140,6 @@ export class RowSealer {
     const nonce = this.#nonce
     for (let byte = 0; byte < NONCE_BYTES; byte++) nonce[byte] = sealed[byte + 1] ?? 0
     return nonce
-  }
-
-  #allocate(size: number): Uint8Array {
-    if (size > SLAB_SHARE_BYTES_MAX) return new Uint8Array(size)
-    if (this.#slabUsed + size > SLAB_BYTES) {
-      this.#slab = new ArrayBuffer(SLAB_BYTES)
-      this.#slabUsed = 0
-    }
-    const bytes = new Uint8Array(this.#slab, this.#slabUsed, size)
-    this.#slabUsed += size
-    return bytes
   }
 }
 

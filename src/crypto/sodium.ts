@@ -101,9 +101,22 @@ export function keyedBlake2b(input: {
   readonly message: Uint8Array
   readonly bytes: number
 }): Uint8Array {
-  const hash = new Uint8Array(input.bytes)
-  sodium.crypto_generichash(hash, input.message, input.key)
-  return hash
+  const into = new Uint8Array(input.bytes)
+  keyedBlake2bInto({ ...input, into })
+  return into
+}
+
+/**
+ * As {@link keyedBlake2b}, into memory of the caller's.
+ *
+ * @param input.into - receives the hash, whose size is its own
+ */
+export function keyedBlake2bInto(input: {
+  readonly key: Uint8Array
+  readonly message: Uint8Array
+  readonly into: Uint8Array
+}): void {
+  sodium.crypto_generichash(input.into, input.message, input.key)
 }
 
 /** Keyed BLAKE2b-256 of a message that comes in parts. */

@@ -12,7 +12,7 @@
  * @module
  */
 import { ByteReader } from './byte-reader.ts'
-import { ByteWriter } from './byte-writer.ts'
+import type { ByteWriter } from './byte-writer.ts'
 import type { LogNumbers } from './log-numbers.ts'
 import { readId, writeId } from './operation-id.ts'
 import { ROOT_ID, type BlockPiece, type OperationId, type Piece } from './operation.ts'
@@ -97,13 +97,13 @@ export class ContentIndex {
     this.#regions = tables.table({ number: TABLE_REGION, encode: encodeRuns, decode: decodeRuns })
     this.#pages = tables.table({
       number: TABLE_PAGE,
-      encode: page => page,
+      encode: (out, page) => out.bytes(page),
       decode: bytes => bytes.slice()
     })
     this.#blocks = tables.table({ number: TABLE_BLOCK, encode: encodeCount, decode: decodeCount })
     this.#superseded = tables.table({
       number: TABLE_SUPERSEDED,
-      encode: row => encodeSuperseded(row, logs),
+      encode: (out, row) => encodeSuperseded(out, row, logs),
       decode: bytes => decodeSuperseded(bytes, logs)
     })
   }
@@ -424,22 +424,18 @@ function clampSec(sec: number): number {
   return Math.min(Math.max(0, Math.floor(sec)), 2 ** 48)
 }
 
-function encodeCount(count: number): Uint8Array {
-  const out = new ByteWriter(8)
+function encodeCount(out: ByteWriter, count: number): void {
   out.varint(count)
-  return out.view()
 }
 
 function decodeCount(bytes: Uint8Array): number {
   return new ByteReader(bytes).varint()
 }
 
-function encodeSuperseded(row: SupersededRow, logs: LogNumbers): Uint8Array {
-  const out = new ByteWriter(32)
+function encodeSuperseded(out: ByteWriter, row: SupersededRow, logs: LogNumbers): void {
   out.varint(row.log)
   out.varint(row.index)
   writeId(out, row.by, logs)
-  return out.view()
 }
 
 function decodeSuperseded(bytes: Uint8Array, logs: LogNumbers): SupersededRow {

@@ -7,7 +7,7 @@
  * @module
  */
 import { ByteReader } from './byte-reader.ts'
-import { ByteWriter } from './byte-writer.ts'
+import type { ByteWriter } from './byte-writer.ts'
 import type { Placement } from './directory-state.ts'
 import type { EntryCausality } from './entry-causality.ts'
 import type { LogNumbers } from './log-numbers.ts'
@@ -61,7 +61,7 @@ export class DirectoryMoves {
     this.#placeOf = parts.placeOf
     this.#rows = tables.table({
       number: TABLE_MOVE,
-      encode: row => encodeMove(row, logs),
+      encode: (out, row) => encodeMove(out, row, logs),
       decode: bytes => decodeMove(bytes, logs)
     })
   }
@@ -135,8 +135,7 @@ function subOf({ place: { by }, sequence }: DirectoryMove): string {
   return by.log + numberSub(by.index) + numberSub(by.number) + numberSub(sequence)
 }
 
-function encodeMove(row: MoveRow, logs: LogNumbers): Uint8Array {
-  const out = new ByteWriter(64 + row.place.name.length + row.before.name.length)
+function encodeMove(out: ByteWriter, row: MoveRow, logs: LogNumbers): void {
   out.varint(row.ino)
   out.varint(row.sequence)
   out.u8(row.isDone ? 1 : 0)
@@ -146,7 +145,6 @@ function encodeMove(row: MoveRow, logs: LogNumbers): Uint8Array {
     out.latin1(name)
     writeId(out, by, logs)
   }
-  return out.view()
 }
 
 function decodeMove(bytes: Uint8Array, logs: LogNumbers): MoveRow {

@@ -8,7 +8,7 @@
  * @module
  */
 import { ByteReader } from './byte-reader.ts'
-import { ByteWriter } from './byte-writer.ts'
+import type { ByteWriter } from './byte-writer.ts'
 import type { Timestamp } from './clock.ts'
 import type { Causality } from './file-family.ts'
 import { readTime, writeTime } from './operation-id.ts'
@@ -206,8 +206,7 @@ function sameTime(left: Timestamp, right: Timestamp): boolean {
   return left.sec === right.sec && left.nsec === right.nsec
 }
 
-function encodeEntry(row: EntryRow): Uint8Array {
-  const out = new ByteWriter(32 + row.seen.size * 8)
+function encodeEntry(out: ByteWriter, row: EntryRow): void {
   out.varint(row.lamport)
   writeTime(out, row.time)
   out.varint(row.seen.size)
@@ -215,7 +214,6 @@ function encodeEntry(row: EntryRow): Uint8Array {
     out.varint(log)
     out.varint(length)
   }
-  return out.view()
 }
 
 function decodeEntry(bytes: Uint8Array): EntryRow {

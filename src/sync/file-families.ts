@@ -6,7 +6,7 @@
  * @module
  */
 import { ByteReader } from './byte-reader.ts'
-import { ByteWriter } from './byte-writer.ts'
+import type { ByteWriter } from './byte-writer.ts'
 import type { Causality } from './file-family.ts'
 import type { InodeRecord } from './inode-record.ts'
 import type { LogNumbers } from './log-numbers.ts'
@@ -42,7 +42,7 @@ export class FileFamilies {
     this.#inodes = inodes
     this.#rows = tables.table({
       number: TABLE_FAMILY,
-      encode: row => encodeFamily(row, logs),
+      encode: (out, row) => encodeFamily(out, row, logs),
       decode: bytes => decodeFamily(bytes, logs)
     })
   }
@@ -93,15 +93,13 @@ export function advanced(
   return [...frontier.filter(other => !causality.saw(by, other)), by]
 }
 
-function encodeFamily(row: Omit<Family, 'number'>, logs: LogNumbers): Uint8Array {
-  const out = new ByteWriter(64)
+function encodeFamily(out: ByteWriter, row: Omit<Family, 'number'>, logs: LogNumbers): void {
   out.u8((row.isRegular ? 1 : 0) + (row.isSingle ? 2 : 0))
   out.varint(row.inos.length)
   for (const ino of row.inos) out.varint(ino)
   out.varint(row.frontier.length)
   for (const id of row.frontier) writeId(out, id, logs)
   writeId(out, row.last, logs)
-  return out.view()
 }
 
 function decodeFamily(bytes: Uint8Array, logs: LogNumbers): Omit<Family, 'number'> {

@@ -4,7 +4,7 @@
  * @module
  */
 import { ByteReader } from './byte-reader.ts'
-import { ByteWriter } from './byte-writer.ts'
+import type { ByteWriter } from './byte-writer.ts'
 import type { Timestamp } from './clock.ts'
 import { readDirectoryState, writeDirectoryState, type DirectoryState } from './directory-state.ts'
 import type { LogNumbers } from './log-numbers.ts'
@@ -102,9 +102,8 @@ const HAS_FAMILY = 1
 const HAS_LAST = 2
 const IS_DIRECTORY = 4
 
-/** @returns the row's bytes */
-export function encodeInode(record: InodeRecord, logs: LogNumbers): Uint8Array {
-  const out = new ByteWriter(192)
+/** Appends the row's bytes. */
+export function encodeInode(out: ByteWriter, record: InodeRecord, logs: LogNumbers): void {
   out.u8(INODE_KINDS.indexOf(record.kind))
   out.u16(record.mode)
   for (const value of [
@@ -138,7 +137,6 @@ export function encodeInode(record: InodeRecord, logs: LogNumbers): Uint8Array {
   }
   out.bytes(record.target)
   writeMerged(out, record, logs)
-  return out.view()
 }
 
 function writeMerged(out: ByteWriter, { family, directory }: InodeRecord, logs: LogNumbers): void {

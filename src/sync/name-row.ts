@@ -5,7 +5,7 @@
  * @module
  */
 import { ByteReader } from './byte-reader.ts'
-import { ByteWriter } from './byte-writer.ts'
+import type { ByteWriter } from './byte-writer.ts'
 import { INODE_KINDS, type InodeKind } from './inode-record.ts'
 import type { LogNumbers } from './log-numbers.ts'
 import { readId, writeId } from './operation-id.ts'
@@ -46,9 +46,8 @@ export interface NameRow {
   readonly claims: readonly Claim[]
 }
 
-/** @returns the row's bytes */
-export function encodeNameRow(row: NameRow, logs: LogNumbers): Uint8Array {
-  const out = new ByteWriter(48 + row.name.length)
+/** Appends the row's bytes. */
+export function encodeNameRow(out: ByteWriter, row: NameRow, logs: LogNumbers): void {
   out.u8(row.name.length)
   out.latin1(row.name)
   out.varint(row.claims.length)
@@ -59,7 +58,6 @@ export function encodeNameRow(row: NameRow, logs: LogNumbers): Uint8Array {
     writeId(out, link, logs)
     writeId(out, by, logs)
   }
-  return out.view()
 }
 
 /** @returns the row of bytes. @throws {SyncError} `MALFORMED`, `DAMAGED` */

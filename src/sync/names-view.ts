@@ -14,7 +14,7 @@
  * @module
  */
 import { ByteReader } from './byte-reader.ts'
-import { ByteWriter } from './byte-writer.ts'
+import type { ByteWriter } from './byte-writer.ts'
 import type { Timestamp } from './clock.ts'
 import { conflictName, resemblesConflictName } from './conflict-name.ts'
 import { ConflictNames } from './conflict-names.ts'
@@ -552,8 +552,8 @@ export class NamesView {
 
 /** How names are keys of rows: see {@link TableFormat}. */
 export interface SubFormat {
-  /** The sub key in the store. */
-  readonly storedSub: (group: number, sub: string) => string
+  /** The sub key in the store; valid until the next call. */
+  readonly storedSub: (group: number, sub: string) => Uint8Array
 }
 
 function addName(namesOf: Map<number, Set<Name>>, directory: number, name: Name): void {
@@ -566,11 +566,9 @@ function sameNumbers(left: readonly number[], right: readonly number[]): boolean
   return left.length === right.length && left.every((number, at) => number === right[at])
 }
 
-function encodeNumbers(numbers: readonly number[]): Uint8Array {
-  const out = new ByteWriter(2 + numbers.length * 4)
+function encodeNumbers(out: ByteWriter, numbers: readonly number[]): void {
   out.varint(numbers.length)
   for (const number of numbers) out.varint(number)
-  return out.view()
 }
 
 function decodeNumbers(bytes: Uint8Array): readonly number[] {
@@ -580,10 +578,8 @@ function decodeNumbers(bytes: Uint8Array): readonly number[] {
   return numbers
 }
 
-function encodeName(name: Name): Uint8Array {
-  const out = new ByteWriter(1 + name.length)
+function encodeName(out: ByteWriter, name: Name): void {
   out.latin1(name)
-  return out.view()
 }
 
 function decodeName(bytes: Uint8Array): Name {

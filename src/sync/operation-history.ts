@@ -61,7 +61,7 @@ export class OperationHistory {
     this.#logs = logs
     this.#rows = tables.table({
       number: TABLE_OPERATION,
-      encode: row => encodeRow(row, logs),
+      encode: (out, row) => encodeRow(out, row, logs),
       decode: bytes => decodeRow(bytes, logs),
       cachedMax: ROWS_CACHED_MAX
     })
@@ -150,8 +150,7 @@ function logAt(number: number, logs: LogNumbers): LogKey {
   return logs.keyOf(number - NUMBER_SHIFT)
 }
 
-function encodeRow(row: HistoryRow, logs: LogNumbers): Uint8Array {
-  const out = new ByteWriter(32 + row.body.length)
+function encodeRow(out: ByteWriter, row: HistoryRow, logs: LogNumbers): void {
   out.u8(row.typeNumber)
   out.varint(row.steps.length)
   for (const { family, previous } of row.steps) {
@@ -160,7 +159,6 @@ function encodeRow(row: HistoryRow, logs: LogNumbers): Uint8Array {
     if (previous) writeId(out, previous, logs)
   }
   out.bytes(row.body)
-  return out.view()
 }
 
 function decodeRow(bytes: Uint8Array, logs: LogNumbers): HistoryRow {

@@ -8,7 +8,7 @@
  * @module
  */
 import { ByteReader } from './byte-reader.ts'
-import { ByteWriter } from './byte-writer.ts'
+import type { ByteWriter } from './byte-writer.ts'
 import { SyncError } from './sync-error.ts'
 
 /** Bytes of a file that one region covers. */
@@ -102,9 +102,8 @@ export function slice(run: Run, from: number, to: number): Run {
     : moved
 }
 
-/** @returns the row's bytes */
-export function encodeRuns(runs: readonly Run[]): Uint8Array {
-  const out = new ByteWriter(16 + runs.length * 56)
+/** Appends the row's bytes. */
+export function encodeRuns(out: ByteWriter, runs: readonly Run[]): void {
   out.varint(runs.length)
   for (const run of runs) {
     out.u8(run.kind === 'block' ? 1 : 0)
@@ -116,7 +115,6 @@ export function encodeRuns(runs: readonly Run[]): Uint8Array {
     out.varint(run.blockOffset)
     out.bytes(run.hash)
   }
-  return out.view()
 }
 
 /** @returns the row of bytes. @throws {SyncError} `MALFORMED`, `DAMAGED` */

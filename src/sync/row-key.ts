@@ -27,8 +27,3 @@ export function operationSub(log: number, number: number): string {
     number & 0xff
   )
 }
-
-/** @returns bytes as a string of one character each */
-export function latin1(bytes: Uint8Array): string {
-  return String.fromCharCode(...bytes)
-}

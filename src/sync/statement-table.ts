@@ -5,7 +5,7 @@
  * @module
  */
 import { ByteReader } from './byte-reader.ts'
-import { ByteWriter } from './byte-writer.ts'
+import type { ByteWriter } from './byte-writer.ts'
 import type { LogNumbers } from './log-numbers.ts'
 import type { EnvelopeOperation, OperationId, StatementOperation } from './operation.ts'
 import { SyncError } from './sync-error.ts'
@@ -64,11 +64,9 @@ function byteOf(number: number, shift: number): string {
   return String.fromCharCode(Math.floor(number / shift) % 256)
 }
 
-function encode({ kind, bytes }: StatementRow): Uint8Array {
-  const out = new ByteWriter(1 + bytes.length)
+function encode(out: ByteWriter, { kind, bytes }: StatementRow): void {
   out.u8(KINDS.indexOf(kind))
   out.bytes(bytes)
-  return out.view()
 }
 
 function decode(bytes: Uint8Array): StatementRow {

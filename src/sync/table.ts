@@ -12,6 +12,8 @@
  * @module
  */
 import type { RowSealer } from '../crypto/row-sealer.ts'
+import { Slab } from '../crypto/slab.ts'
+import { ByteWriter } from './byte-writer.ts'
 import { GroupedRows } from './grouped-rows.ts'
 import type { Change, KeyValueStore } from './key-value-store.ts'
 
@@ -23,6 +25,8 @@ export const ROWS_PER_TURN = 256
 /** After how many rows that were written and go to the cache others have their turn. */
 export const ROWS_THAWED_PER_TURN = 1024
 
+/** Most rows are shorter than this. */
+const ROW_BYTES = 1024
 const GROUP_BYTES = 7
 const HEADER_BYTES = 1 + GROUP_BYTES
 
@@ -30,12 +34,12 @@ const HEADER_BYTES = 1 + GROUP_BYTES
 export interface TableFormat<V> {
   /** The table's number, 0 to 255, part of every key. */
   readonly number: number
-  /** Bytes of a row. */
-  readonly encode: (value: V) => Uint8Array
+  /** Appends the bytes of a row. */
+  readonly encode: (out: ByteWriter, value: V) => void
   /** The row of bytes; may throw on damage. The bytes are only valid during the call. */
   readonly decode: (bytes: Uint8Array) => V
-  /** The sub key in the store; absent when it is the same as in memory. */
-  readonly storedSub?: (group: number, sub: string) => string
+  /** The sub key in the store, valid until the next call; absent when it is that in memory. */
+  readonly storedSub?: (group: number, sub: string) => Uint8Array
   /** The sub key in memory of a row that was read; required with `storedSub`. */
   readonly subOf?: (value: V) => string
   /** How many rows each half of the cache holds; absent for {@link ROWS_CACHED_MAX}. */
@@ -72,6 +76,8 @@ export class Table<V> {
   #newest: Layer<V> = new GroupedRows()
   #frozen: Layer<V> = new GroupedRows()
   readonly #cache: RowCache<V>
+  /** The key that the store was last found to have no row for, until rows are written. */
+  #missing: Pick<Row<V>, 'group' | 'sub'> | undefined
 
   /** @internal */
   constructor(set: TableSet, format: TableFormat<V>) {
@@ -170,13 +176,14 @@ export class Table<V> {
   *frozenChanges(): Iterable<Change> {
     for (const [group, sub, value] of this.#frozen.rows()) {
       const key = this.#key(group, sub)
-      yield [key, value === null ? undefined : this.#set.seal(key, this.#format.encode(value))]
+      yield [key, value === null ? undefined : this.#set.seal(key, value, this.#format.encode)]
     }
   }
 
   /** The frozen layer is in the store: its rows move to the cache. @returns how many */
   thaw(): number {
     const { count } = this.#frozen
+    this.#missing = undefined
     for (const [group, sub, value] of this.#frozen.rows()) {
       if (value === null) this.#cache.delete(group, sub)
       else this.#cache.set(group, sub, value)
@@ -198,9 +205,13 @@ export class Table<V> {
   }
 
   #load(group: number, sub: string): V | undefined {
+    // What makes a row looks first whether it is there, often more than once.
+    if (this.#missing?.group === group && this.#missing.sub === sub) return undefined
     const key = this.#key(group, sub)
     const sealed = this.#set.store.get(key)
-    return sealed === undefined ? undefined : this.#read(key, sealed)
+    if (sealed !== undefined) return this.#read(key, sealed)
+    this.#missing = { group, sub }
+    return undefined
   }
 
   /** Rows that are only in memory yet, in no particular order. */
@@ -215,8 +226,8 @@ export class Table<V> {
 
   *#stored(from: number, to: number, fromSub = ''): Iterable<Row<V>> {
     const bounds = {
-      from: rowKey(this.#format.number, from, fromSub),
-      to: rowKey(this.#format.number, to, '')
+      from: this.#set.rowKey(this.#format.number, from, fromSub),
+      to: this.#set.rowKey(this.#format.number, to, '')
     }
     for (const [key, sealed] of this.#set.store.range(bounds)) {
       const value = this.#read(key, sealed)
@@ -235,8 +246,8 @@ export class Table<V> {
   }
 
   #key(group: number, sub: string): Uint8Array {
-    const stored = this.#format.storedSub ? this.#format.storedSub(group, sub) : sub
-    return rowKey(this.#format.number, group, stored)
+    const { number, storedSub } = this.#format
+    return this.#set.rowKey(number, group, storedSub ? storedSub(group, sub) : sub)
   }
 }
 
@@ -252,6 +263,8 @@ export class TableSet {
   onDamage: () => void = () => undefined
   readonly #sealer: RowSealer
   readonly #tables: Table<never>[] = []
+  readonly #keys = new Slab()
+  readonly #writer = new ByteWriter(ROW_BYTES)
 
   /** @param parts - the store is borrowed: its owner closes it */
   constructor(parts: { readonly store: KeyValueStore; readonly sealer: RowSealer }) {
@@ -298,9 +311,26 @@ export class TableSet {
     this.isFrozen = false
   }
 
-  /** Seals a row's bytes to its key. */
-  seal(key: Uint8Array, content: Uint8Array): Uint8Array {
-    return this.#sealer.seal(key, content)
+  /** The key of a row in the store: table, group as 7 bytes big-endian, sub key. */
+  rowKey(table: number, group: number, sub: string | Uint8Array): Uint8Array {
+    const key = this.#keys.cut(HEADER_BYTES + sub.length)
+    key[0] = table
+    let rest = group
+    for (let i = GROUP_BYTES; i >= 1; i--) {
+      key[i] = rest % 256
+      rest = Math.floor(rest / 256)
+    }
+    if (typeof sub !== 'string') key.set(sub, HEADER_BYTES)
+    else for (let i = 0; i < sub.length; i++) key[HEADER_BYTES + i] = sub.charCodeAt(i)
+    return key
+  }
+
+  /** Seals a row to its key. */
+  seal<V>(key: Uint8Array, value: V, encode: TableFormat<V>['encode']): Uint8Array {
+    // The same for each row: what is sealed is copied anyway.
+    this.#writer.truncate(0)
+    encode(this.#writer, value)
+    return this.#sealer.seal(key, this.#writer.view())
   }
 
   /** Opens a row's bytes. @throws {CryptoError} when they are not what was sealed under the key */
@@ -350,19 +380,6 @@ function isAfter(row: Pick<Row<unknown>, 'group' | 'sub'>, after: PageOptions['a
 
 function compareRows(left: Row<unknown>, right: Row<unknown>): number {
   return isAfter(left, right) ? 1 : -1
-}
-
-/** The key of a row in the store: table, group as 7 bytes big-endian, sub key. */
-function rowKey(table: number, group: number, sub: string): Uint8Array {
-  const key = new Uint8Array(HEADER_BYTES + sub.length)
-  key[0] = table
-  let rest = group
-  for (let i = GROUP_BYTES; i >= 1; i--) {
-    key[i] = rest % 256
-    rest = Math.floor(rest / 256)
-  }
-  for (let i = 0; i < sub.length; i++) key[HEADER_BYTES + i] = sub.charCodeAt(i)
-  return key
 }
 
 function groupOf(key: Uint8Array): number {

@@ -18,7 +18,7 @@
 import { CryptoError } from '../crypto/crypto-error.ts'
 import type { RowSealer } from '../crypto/row-sealer.ts'
 import { ByteReader } from './byte-reader.ts'
-import { ByteWriter } from './byte-writer.ts'
+import type { ByteWriter } from './byte-writer.ts'
 import type { Timestamp } from './clock.ts'
 import { ContentIndex } from './content-index.ts'
 import { DirectoryMoves } from './directory-moves.ts'
@@ -43,7 +43,6 @@ import {
   type Piece,
   type VersionId
 } from './operation.ts'
-import { latin1 } from './row-key.ts'
 import { settleFamily, type FamilyChange } from './settle-family.ts'
 import { StatementTable } from './statement-table.ts'
 import { SyncError } from './sync-error.ts'
@@ -159,16 +158,16 @@ export class TreeIndex implements TreeRows {
     this.causality = new EntryCausality(tables, this.logs)
     this.history = new OperationHistory(tables, this.logs)
     const byName = {
-      storedSub: (group: number, name: string) => latin1(sealer.hashName(group, name))
+      storedSub: (group: number, name: string) => sealer.hashName(group, name)
     }
     this.inodes = tables.table({
       number: TABLE_INODE,
-      encode: record => encodeInode(record, this.logs),
+      encode: (out, record) => encodeInode(out, record, this.logs),
       decode: bytes => decodeInode(bytes, this.logs)
     })
     this.names = tables.table<NameRow>({
       number: TABLE_NAME,
-      encode: row => encodeNameRow(row, this.logs),
+      encode: (out, row) => encodeNameRow(out, row, this.logs),
       decode: bytes => decodeNameRow(bytes, this.logs),
       ...byName,
       subOf: row => row.name
@@ -182,7 +181,7 @@ export class TreeIndex implements TreeRows {
     })
     this.#directoryXattrs = tables.table<DirectoryXattr>({
       number: TABLE_DIRECTORY_XATTR,
-      encode: row => encodeDirectoryXattr(row, this.logs),
+      encode: (out, row) => encodeDirectoryXattr(out, row, this.logs),
       decode: bytes => decodeDirectoryXattr(bytes, this.logs),
       ...byName,
       subOf: row => row.name
@@ -202,7 +201,7 @@ export class TreeIndex implements TreeRows {
     this.#meta = tables.table({ number: TABLE_META, ...NUMBER_FORMAT })
     this.orphans = tables.table<OperationId>({
       number: TABLE_ORPHAN,
-      encode: id => encodeId(id, this.logs),
+      encode: (out, id) => encodeId(out, id, this.logs),
       decode: bytes => readId(new ByteReader(bytes), this.logs)
     })
     this.#cursors = tables.table({
@@ -702,20 +701,14 @@ function isRoot({ index, number }: InodeId): boolean {
 }
 
 const NUMBER_FORMAT = {
-  encode(value: number): Uint8Array {
-    const out = new ByteWriter(8)
-    out.varint(value)
-    return out.view()
-  },
+  encode: (out: ByteWriter, value: number): void => out.varint(value),
   decode: (bytes: Uint8Array): number => new ByteReader(bytes).varint()
 }
 
-function encodeXattr(record: XattrRecord): Uint8Array {
-  const out = new ByteWriter(8 + record.name.length + record.value.length)
+function encodeXattr(out: ByteWriter, record: XattrRecord): void {
   out.u8(record.name.length)
   out.latin1(record.name)
   out.bytes(record.value)
-  return out.view()
 }
 
 function decodeXattr(bytes: Uint8Array): XattrRecord {
@@ -723,12 +716,10 @@ function decodeXattr(bytes: Uint8Array): XattrRecord {
   return { name: reader.latin1(reader.u8()) as Name, value: reader.bytes(reader.remaining).slice() }
 }
 
-function encodeDirectoryXattr(row: DirectoryXattr, logs: LogNumbers): Uint8Array {
-  const out = new ByteWriter(24 + row.name.length)
+function encodeDirectoryXattr(out: ByteWriter, row: DirectoryXattr, logs: LogNumbers): void {
   out.u8(row.name.length)
   out.latin1(row.name)
   writeId(out, row.by, logs)
-  return out.view()
 }
 
 function decodeDirectoryXattr(bytes: Uint8Array, logs: LogNumbers): DirectoryXattr {
@@ -736,18 +727,14 @@ function decodeDirectoryXattr(bytes: Uint8Array, logs: LogNumbers): DirectoryXat
   return { name: reader.latin1(reader.u8()) as Name, by: readId(reader, logs) }
 }
 
-function encodeId(id: OperationId, logs: LogNumbers): Uint8Array {
-  const out = new ByteWriter(24)
+function encodeId(out: ByteWriter, id: OperationId, logs: LogNumbers): void {
   writeId(out, id, logs)
-  return out.view()
 }
 
-function encodeCursor(cursor: Cursor): Uint8Array {
-  const out = new ByteWriter(128)
+function encodeCursor(out: ByteWriter, cursor: Cursor): void {
   out.latin1(cursor.log)
   out.varint(cursor.length)
   out.bytes(cursor.treeHash)
-  return out.view()
 }
 
 function decodeCursor(bytes: Uint8Array): Cursor {

@@ -7,7 +7,6 @@ import t from 'tap'
 import { CryptoError } from '../../src/crypto/crypto-error.ts'
 import { RowSealer } from '../../src/crypto/row-sealer.ts'
 import { applyOperation } from '../../src/sync/apply-operation.ts'
-import { ByteWriter } from '../../src/sync/byte-writer.ts'
 import { logKey } from '../../src/sync/log.ts'
 import { ROOT_ID, type Name, type Operation, type OperationId } from '../../src/sync/operation.ts'
 import { SyncError } from '../../src/sync/sync-error.ts'
@@ -84,11 +83,7 @@ t.test('an index of another version is emptied', async t => {
     const tables = new TableSet({ store, sealer: rowSealer() })
     const meta = tables.table<number>({
       number: 0,
-      encode: value => {
-        const out = new ByteWriter(8)
-        out.varint(value)
-        return out.view()
-      },
+      encode: (out, value) => out.varint(value),
       decode: () => 0
     })
     meta.put(0, '', version)

@@ -1,0 +1,8 @@
+import { ByteWriter } from '../../src/sync/byte-writer.ts'
+
+/** @returns what an encoder of rows appends, as bytes of its own */
+export function rowBytes(encode: (out: ByteWriter) => void): Uint8Array {
+  const out = new ByteWriter()
+  encode(out)
+  return out.view()
+}

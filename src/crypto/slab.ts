@@ -26,7 +26,17 @@ export class Slab {
     this.#used += size
     return bytes
   }
+
+  /** @returns a copy of bytes, the caller's; it may share its `buffer` with others */
+  copy(bytes: Uint8Array): Uint8Array {
+    if (bytes.length === 0) return EMPTY
+    const copied = this.cut(bytes.length)
+    copied.set(bytes)
+    return copied
+  }
 }
+
+const EMPTY = new Uint8Array(0)
 
 /** Views of the first bytes of one buffer, by their length: making one costs as much as a hash. */
 export class Scratch {

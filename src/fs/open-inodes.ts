@@ -30,6 +30,8 @@ export interface DirectoryHandle {
   rows: readonly DirectoryEntry[] | undefined
 }
 
+const NONE: readonly InodeNumber[] = []
+
 /** The inodes in use. */
 export class OpenInodes {
   readonly #handles = new Map<HandleId, FileHandle | DirectoryHandle>()
@@ -145,7 +147,9 @@ export class OpenInodes {
 
   /** The numbers by which the kernel may know what is shown as `ino`. */
   knownAs(ino: number): readonly InodeNumber[] {
-    const aliases = [...(this.#aliases.get(ino) ?? [])].filter(alias => this.isKnown(alias))
+    const given = this.#aliases.get(ino)
+    if (given === undefined) return this.isKnown(ino) ? [ino] : NONE
+    const aliases = [...given].filter(alias => this.isKnown(alias))
     if (aliases.length === 0) this.#aliases.delete(ino)
     return this.isKnown(ino) ? [ino, ...aliases] : aliases
   }

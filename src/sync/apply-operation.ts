@@ -15,7 +15,7 @@ import { applyToFamily, applyToFile, fileChangedBy, isApplicable } from './apply
 import { withNaming, withRemoval, type DirectoryRegister } from './directory-state.ts'
 import { changeFile } from './file-changes.ts'
 import { advanced, type Family } from './file-families.ts'
-import type { InodeRecord } from './inode-record.ts'
+import { NO_TARGET, type InodeRecord } from './inode-record.ts'
 import { isFileLink, isMkdir, isVersion } from './operation-history.ts'
 import { sameId } from './operation-id.ts'
 import type {
@@ -35,7 +35,7 @@ import type {
 } from './operation.ts'
 import { newDirectory } from './directory-state.ts'
 import { leaveFamily } from './settle-family.ts'
-import { addFileLink, refreshDirectory } from './tree-links.ts'
+import { hangCreated, refreshDirectory } from './tree-links.ts'
 import type { TreeIndex } from './tree-index.ts'
 
 /** Circumstances of an application that the operation itself does not tell. */
@@ -149,17 +149,17 @@ class Application {
       mtime: time,
       ctime: time,
       version: id,
-      links: [],
+      links: [{ id, parent, name }],
       children: 0,
       subdirectories: 0,
       xattrs: content?.xattrs ?? 0,
-      target: operation.target.slice(),
+      target: operation.target.length === 0 ? NO_TARGET : operation.target.slice(),
       family: { number: ino, last: id, frontier: NONE }
     }
     index.inodes.put(ino, '', record)
     if (content) index.orphans.delete(ino)
     index.history.add({ id: this.#id, operation }, [{ family: ino, previous: undefined }])
-    addFileLink(index, ino, { id: this.#id, parent, name, by: this.#id, isBeside: false })
+    hangCreated(index, record)
     this.#touch(parent, time)
     return true
   }
@@ -172,7 +172,7 @@ class Application {
     const { mode, uid, gid, time, name } = operation
     index.inodes.put(ino, '', {
       ...{ ino, id: this.#id, kind: 'directory', mode, uid, gid, rdev: 0, version: this.#id },
-      ...{ size: 0, allocated: 0, target: new Uint8Array(0), links: [], xattrs: 0 },
+      ...{ size: 0, allocated: 0, target: NO_TARGET, links: [], xattrs: 0 },
       ...{ atime: time, mtime: time, ctime: time, children: 0, subdirectories: 0 },
       directory: newDirectory(this.#id, { parent, name, by: this.#id })
     })

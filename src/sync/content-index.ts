@@ -11,6 +11,7 @@
  *
  * @module
  */
+import { Slab } from '../crypto/slab.ts'
 import { ByteReader } from './byte-reader.ts'
 import type { ByteWriter } from './byte-writer.ts'
 import type { LogNumbers } from './log-numbers.ts'
@@ -90,6 +91,7 @@ export class ContentIndex {
   readonly #pages: Table<Uint8Array>
   readonly #blocks: Table<number>
   readonly #superseded: Table<SupersededRow>
+  readonly #slab = new Slab()
 
   /** @param tables - where its tables are added */
   constructor(tables: TableSet, logs: LogNumbers) {
@@ -115,8 +117,7 @@ export class ContentIndex {
       for (const run of this.#regions.get(ino, regionSub(part.region)) ?? NO_RUNS) {
         const from = Math.max(run.offset, part.from)
         const to = Math.min(run.offset + run.length, part.to)
-        if (from < to)
-          found.push(from === run.offset && to - from === run.length ? run : slice(run, from, to))
+        if (from < to) found.push(slice(run, from, to))
       }
     }
     return found
@@ -304,7 +305,7 @@ export class ContentIndex {
     if (piece.kind === 'inline') return { kind: 'inline', offset: piece.offset, length }
     const { offset, index, blockOffset } = piece
     // A copy: the piece's hash may be a view of a whole entry, which the row would keep alive.
-    const hash = piece.hash.slice()
+    const hash = this.#slab.copy(piece.hash)
     return {
       kind: 'block',
       offset,
@@ -345,6 +346,10 @@ export class ContentIndex {
   }
 
   #count(before: readonly Run[], after: readonly Run[], superseding: Superseding): void {
+    if (before.length === 0) {
+      for (const run of after) if (run.kind === 'block') this.#use(run, 1, superseding)
+      return
+    }
     const kept = new Set(before)
     for (const run of after)
       if (!kept.delete(run) && run.kind === 'block') this.#use(run, 1, superseding)
@@ -367,7 +372,7 @@ export class ContentIndex {
       const part = bytes.subarray(at, at + PAGE_BYTES - start)
       const sub = numberSub(page)
       const old = this.#pages.get(ino, sub)
-      const changed = new Uint8Array(Math.max(old?.length ?? 0, start + part.length))
+      const changed = this.#slab.cut(Math.max(old?.length ?? 0, start + part.length))
       if (old) changed.set(old)
       changed.set(part, start)
       this.#pages.put(ino, sub, changed)
@@ -404,7 +409,13 @@ interface RegionPart extends FileRange {
   readonly region: number
 }
 
-function* regionParts(range: FileRange): Iterable<RegionPart> {
+function regionParts(range: FileRange): Iterable<RegionPart> {
+  const region = Math.floor(range.from / REGION_BYTES)
+  const isInOne = range.from < range.to && range.to <= (region + 1) * REGION_BYTES
+  return isInOne ? [{ region, from: range.from, to: range.to }] : everyRegionPart(range)
+}
+
+function* everyRegionPart(range: FileRange): Iterable<RegionPart> {
   for (let from = range.from; from < range.to;) {
     const region = Math.floor(from / REGION_BYTES)
     const to = Math.min(range.to, (region + 1) * REGION_BYTES)

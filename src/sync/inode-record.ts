@@ -98,6 +98,9 @@ export interface InodeRecord {
   readonly directory?: DirectoryState
 }
 
+/** The target of what is no symbolic link. */
+export const NO_TARGET = new Uint8Array(0)
+
 const HAS_FAMILY = 1
 const HAS_LAST = 2
 const IS_DIRECTORY = 4
@@ -186,7 +189,8 @@ export function decodeInode(bytes: Uint8Array, logs: LogNumbers): InodeRecord {
   const version = readId(reader, logs)
   const links = Array.from({ length: reader.count(5) }, () => readLink(reader, logs))
   const [children, subdirectories, xattrs] = varints(reader, 3) as [number, number, number]
-  const target = reader.bytes(reader.varint()).slice()
+  const targetBytes = reader.varint()
+  const target = targetBytes === 0 ? NO_TARGET : reader.bytes(targetBytes).slice()
   // One literal: parts that are spread into one another cost more than all that is read here.
   const record = {
     ino,

@@ -421,15 +421,16 @@ export class Merger {
 
   #apply({ queue, front, row }: Candidate, applied: MergedOperation[]): void {
     const { index, heads } = this.#parts
-    const place = { log: queue.log.key, index: front.index }
-    index.recordEntry({ ...place, ...row })
+    const log = queue.log.key
+    const at = front.index
+    index.recordEntry({ log, index: at, ...row })
     for (const [number, operation] of front.entry.operations.entries()) {
-      const id = { ...place, number }
+      const id = { log, index: at, number }
       applyOperation(index, id, operation, this.hooks)
       applied.push({ id, operation })
     }
-    heads.advance(place.log, row.lamport)
-    this.#newest.set(place.log, { length: front.index + 1, row })
+    heads.advance(log, row.lamport)
+    this.#newest.set(log, { length: front.index + 1, row })
     queue.take()
   }
 

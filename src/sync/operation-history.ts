@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { Slab } from '../crypto/slab.ts'
 import { ByteReader } from './byte-reader.ts'
 import { ByteWriter } from './byte-writer.ts'
 import type { FamilyEvent } from './file-family.ts'
@@ -54,6 +55,7 @@ export class OperationHistory {
   readonly #logs: LogNumbers
   readonly #rows: Table<HistoryRow>
   readonly #writer = new ByteWriter(1024)
+  readonly #bodies = new Slab()
   readonly #numbers: Pick<LogTable, 'numberOf' | 'logAt'>
 
   /** @param tables - where its table is added */
@@ -89,7 +91,7 @@ export class OperationHistory {
     out.truncate(0)
     writeOperation(out, operation, { table: this.#numbers, index: id.index, number: id.number })
     const typeNumber = OPERATION_TYPE_NUMBERS[operation.type]
-    this.#put(id, { typeNumber, steps, body: out.view().slice() })
+    this.#put(id, { typeNumber, steps, body: this.#bodies.copy(out.view()) })
   }
 
   /** A family's operations, newest first. @param last - the one that was added last */

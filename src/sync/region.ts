@@ -15,7 +15,6 @@ import { SyncError } from './sync-error.ts'
 export const REGION_BYTES = 1024 * 1024
 
 const HASH_BYTES = 32
-const SUB_BYTES = 5
 
 /** A run of bytes within a sealed block. */
 export interface BlockRun {
@@ -50,12 +49,13 @@ export type Run = BlockRun | InlineRun
 
 /** @returns the sub key of a region, which sorts as its number */
 export function regionSub(region: number): string {
-  let sub = ''
-  for (let i = 0, rest = region; i < SUB_BYTES; i++) {
-    sub = String.fromCharCode(rest % 256) + sub
-    rest = Math.floor(rest / 256)
-  }
-  return sub
+  return String.fromCharCode(
+    Math.floor(region / 2 ** 32) & 0xff,
+    (region >>> 24) & 0xff,
+    (region >>> 16) & 0xff,
+    (region >>> 8) & 0xff,
+    region & 0xff
+  )
 }
 
 /** @returns the number of the region with this sub key */
@@ -96,6 +96,7 @@ export function replaceRuns(
 
 /** @returns the part of a run from `from` to `to`, both offsets in the file within the run */
 export function slice(run: Run, from: number, to: number): Run {
+  if (from === run.offset && to - from === run.length) return run
   const moved = { ...run, offset: from, length: to - from }
   return moved.kind === 'block'
     ? { ...moved, blockOffset: moved.blockOffset + from - run.offset }

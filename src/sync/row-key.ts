@@ -4,16 +4,17 @@
  * @module
  */
 
-const NUMBER_BYTES = 6
-
 /** @returns a sub key that sorts as the number, which is below 2^48 */
 export function numberSub(number: number): string {
-  let sub = ''
-  for (let i = 0, rest = number; i < NUMBER_BYTES; i++) {
-    sub = String.fromCharCode(rest % 256) + sub
-    rest = Math.floor(rest / 256)
-  }
-  return sub
+  const high = Math.floor(number / 2 ** 32)
+  return String.fromCharCode(
+    (high >>> 8) & 0xff,
+    high & 0xff,
+    (number >>> 24) & 0xff,
+    (number >>> 16) & 0xff,
+    (number >>> 8) & 0xff,
+    number & 0xff
+  )
 }
 
 /** @returns the sub key of an operation among those of its index: log number, then number */

@@ -27,7 +27,7 @@ import { EntryCausality, type RecordedEntry } from './entry-causality.ts'
 import { FileFamilies } from './file-families.ts'
 import { deriveFamily, type FamilyEvent, type VersionEvent } from './file-family.ts'
 import { foldVersion, type VersionRun } from './fold-version.ts'
-import { decodeInode, encodeInode, type InodeRecord } from './inode-record.ts'
+import { decodeInode, encodeInode, NO_TARGET, type InodeRecord } from './inode-record.ts'
 import type { KeyValueStore } from './key-value-store.ts'
 import { LogNumbers } from './log-numbers.ts'
 import { logKey, type LogKey } from './log.ts'
@@ -674,7 +674,7 @@ const EPOCH = { sec: 0, nsec: 0 }
 
 /** What a file without a name has of its own before anything is set. */
 const NO_ATTRIBUTES = {
-  ...{ rdev: 0, size: 0, allocated: 0, links: [], target: new Uint8Array(0) },
+  ...{ rdev: 0, size: 0, allocated: 0, links: [], target: NO_TARGET },
   ...{ children: 0, subdirectories: 0, xattrs: 0 }
 }
 

@@ -31,6 +31,13 @@ export function addFileLink(index: TreeRows, ino: number, link: FileLink): void 
   refreshIf(index, hang(index, kept, { ino, kind: record.kind, link: id, by, rank }))
 }
 
+/** Hangs the one link of a file that was just made into its directory. */
+export function hangCreated(index: TreeRows, { ino, kind, links: [link] }: InodeRecord): void {
+  if (link === undefined) return
+  const claim = { ino, kind, link: link.id, by: link.id, rank: CLAIM_RANKS.file }
+  refreshIf(index, hang(index, link, claim))
+}
+
 /** Takes a link from a file. */
 export function removeFileLink(index: TreeRows, ino: number, link: LinkRecord): void {
   const record = index.record(ino)

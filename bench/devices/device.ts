@@ -4,7 +4,7 @@
  * @module
  */
 import { existsSync, readFileSync } from 'node:fs'
-import { mkdir } from 'node:fs/promises'
+import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { pause, run } from '../command.ts'
@@ -17,6 +17,9 @@ export const DEVICE_COMMAND_MS_MAX = 600_000
 
 /** Clock ticks of /proc a second; fixed on Linux. */
 const TICKS_PER_SEC = 100
+
+/** The nice value of those who come last. */
+const LOWEST_PRIORITY = 19
 
 /** Where a device runs. */
 export interface DevicePlace {
@@ -74,6 +77,17 @@ export class Device {
   /** What `grove status --json` says. */
   async status(): Promise<Readonly<Record<string, unknown>>> {
     return JSON.parse(await this.grove('status', '--json')) as Record<string, unknown>
+  }
+
+  /**
+   * Leaves the processors to others, as a device does that has a computer of its own. A daemon
+   * has a session of its own, and sessions share processors by their autogroup (sched(7)).
+   *
+   * @throws {Error} where the kernel has no autogroups
+   */
+  async leaveProcessors(): Promise<void> {
+    const { pid } = await this.status()
+    await writeFile(`/proc/${String(pid)}/autogroup`, String(LOWEST_PRIORITY))
   }
 
   /** Processor time that the daemon has used, in seconds. */

@@ -91,12 +91,17 @@ export class Fleet {
 
   /** Lets a device join, mounts it, and waits until it is connected to the first. */
   async join(number: number, content: 'all' | 'on-demand'): Promise<void> {
+    await this.pair(number, content)
+    await this.connected(number)
+  }
+
+  /** Lets a device join and mounts it. */
+  async pair(number: number, content: 'all' | 'on-demand'): Promise<void> {
     const device = this.device(number)
     const { code } = JSON.parse(await this.device(0).grove('invite', '--json')) as { code: string }
     await device.grove('join', code, '--name', device.name)
     await device.grove('config', 'content', content)
     await device.mount()
-    await this.connected(number)
   }
 
   /**

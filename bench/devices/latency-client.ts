@@ -1,11 +1,15 @@
 /**
- * Makes, writes, looks at and removes a file in a mount every millisecond until it is told to stop
- * by a line on its standard input, and prints, in milliseconds, how long the longest call took, what
- * the main thread of the daemon did meanwhile, and how long the longest round of five calls took:
- * `{"call": ..., "computed": ..., "queued": ..., "round": ...}`. A thread that waits for a processor
- * is queued; that is the machine's doing and not the daemon's.
+ * Makes, writes, looks at and removes a file in a mount every millisecond, and prints, in
+ * milliseconds, how long the longest call took, what the main thread of the daemon did meanwhile,
+ * how long the longest round of five calls took, and how long the merge took that it watched:
+ * `{"call": ..., "computed": ..., "queued": ..., "round": ..., "merge": ...}`. A thread that waits
+ * for a processor is queued; that is the machine's doing and not the daemon's.
  *
- * Usage: node latency-client.js DIRECTORY DAEMON-PID
+ * It is told by two sights of the mount when a merge begins and when it is over. What counts are
+ * the calls from the last look that did not show the first sight to the look that shows the second.
+ * Without sights it runs for so many milliseconds.
+ *
+ * Usage: node latency-client.js DIRECTORY DAEMON-PID '{"first": SIGHT, "last": SIGHT}' | MILLISECONDS
  *
  * @module
  */
@@ -13,6 +17,7 @@ import {
   closeSync,
   existsSync,
   openSync,
+  readdirSync,
   readFileSync,
   statSync,
   unlinkSync,
@@ -20,10 +25,12 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
+import type { Latency, Sight, Sights } from './latency.ts'
 
-const [directory = '', daemon = ''] = process.argv.slice(2)
-const over = new AbortController()
-process.stdin.once('data', () => over.abort())
+/** It looks for a sight so often, in milliseconds: looking is work for the daemon as well. */
+const LOOK_MS = 20
+
+const [directory = '', daemon = '', until = ''] = process.argv.slice(2)
 
 const threadTimesFile = `/proc/${daemon}/task/${daemon}/schedstat`
 /** Not every kernel counts them. */
@@ -49,8 +56,8 @@ function timed<T>(make: () => T): T {
   return result
 }
 
-for (let round = 0; !over.signal.aborted; round++) {
-  const path = join(directory, `look-${round % 2}`)
+async function makeRound(number: number): Promise<void> {
+  const path = join(directory, `look-${number % 2}`)
   const from = performance.now()
   const file = timed(() => openSync(path, 'w'))
   timed(() => writeSync(file, 'here'))
@@ -60,5 +67,43 @@ for (let round = 0; !over.signal.aborted; round++) {
   worstRound = Math.max(worstRound, performance.now() - from)
   await pause(1)
 }
-process.stdout.write(JSON.stringify({ ...worst, round: worstRound }))
-process.stdin.destroy()
+
+/** Makes rounds until a sight shows; the calls since the last look are those that count. */
+async function roundsUntil({ path, names }: Sight, forget: boolean): Promise<void> {
+  for (let number = 0, lookedMs = -LOOK_MS; ; number++) {
+    if (performance.now() - lookedMs >= LOOK_MS) {
+      lookedMs = performance.now()
+      const isThere = names === undefined ? sizeOf(path) > 0 : namesIn(path) >= names
+      if (isThere) return
+      if (forget) [worst, worstRound] = [{ call: 0, computed: 0, queued: 0 }, 0]
+    }
+    await makeRound(number)
+  }
+}
+
+function sizeOf(path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.size ?? 0
+}
+
+function namesIn(path: string): number {
+  return existsSync(path) ? readdirSync(path).length : 0
+}
+
+async function watchMerge({ first, last }: Sights): Promise<number> {
+  await roundsUntil(first, true)
+  const from = performance.now()
+  await roundsUntil(last, false)
+  return performance.now() - from
+}
+
+async function watchFor(durationMs: number): Promise<number> {
+  const end = performance.now() + durationMs
+  for (let number = 0; performance.now() < end; number++) await makeRound(number)
+  return durationMs
+}
+
+const merge = until.startsWith('{')
+  ? await watchMerge(JSON.parse(until) as Sights)
+  : await watchFor(Number(until))
+const latency: Latency = { ...worst, round: worstRound, merge }
+process.stdout.write(JSON.stringify(latency))

@@ -12,6 +12,7 @@ import { pause, run } from '../command.ts'
 import { median } from '../report.ts'
 import { COMMAND, eventually } from './device.ts'
 import { Fleet, freePort } from './fleet.ts'
+import type { Latency, Sights } from './latency.ts'
 
 /** How much each question does. */
 export interface DeviceScale {
@@ -87,7 +88,8 @@ export const DEVICE_QUESTIONS: readonly DeviceQuestion[] = [
   { id: 'propagate-slow', ask: propagateSlow },
   { id: 'idle', ask: idle },
   { id: 'catch-up', ask: catchUp },
-  { id: 'late-merge', ask: lateMerge },
+  { id: 'late-merge', ask: (base, scale) => lateMerge(base, scale, 'shared') },
+  { id: 'late-merge-apart', ask: (base, scale) => lateMerge(base, scale, 'apart') },
   { id: 'late-edits', ask: lateEdits },
   { id: 'transfer', ask: transfer }
 ]
@@ -160,7 +162,7 @@ async function catchUp(base: string, { operations }: DeviceScale): Promise<reado
     const count = await makeOperations(join(fleet.device(0).directory, 'tree'), operations)
     await fleet.device(0).grove('sync', '--wait')
     const from = performance.now()
-    await fleet.join(1, 'on-demand')
+    await fleet.pair(1, 'on-demand')
     const joined = performance.now()
     const tree = join(fleet.device(1).directory, 'tree')
     const last = join(tree, placeOf(count - 1))
@@ -168,7 +170,7 @@ async function catchUp(base: string, { operations }: DeviceScale): Promise<reado
     const [pairing, catching] = [joined - from, performance.now() - joined]
     if (!(await countsTo(tree, count))) throw new Error('the last name was here before all others')
     return [
-      { what: 'join, mount and connect', value: `${(pairing / 1000).toFixed(1)} s` },
+      { what: 'join and mount', value: `${(pairing / 1000).toFixed(1)} s` },
       {
         what: `a new device catches up on ${operations} operations, join included`,
         value: `${((pairing + catching) / 1000).toFixed(1)} s`,
@@ -179,7 +181,15 @@ async function catchUp(base: string, { operations }: DeviceScale): Promise<reado
   })
 }
 
-async function lateMerge(base: string, scale: DeviceScale): Promise<readonly Figure[]> {
+/**
+ * Both devices are on this machine; `apart` the one that was away has only what the merging one
+ * leaves of the processors, so that the figures are those of a device on a computer of its own.
+ */
+async function lateMerge(
+  base: string,
+  scale: DeviceScale,
+  processors: 'shared' | 'apart'
+): Promise<readonly Figure[]> {
   const fleet = await Fleet.onLoopback(base, ['one', 'two'])
   return withFleet(fleet, async () => {
     await fleet.begin()
@@ -194,9 +204,13 @@ async function lateMerge(base: string, scale: DeviceScale): Promise<readonly Fig
     return mergeLate(
       fleet,
       `${scale.lateOperations} late operations under ${scale.operations} newer ones`,
-      // They are merged in the order in which they were made.
-      async () => (await sizeOf(join(target, placeOf(late - 1)))) > 0,
-      () => countsTo(target, late)
+      {
+        // They are merged in the order in which they were made.
+        first: { path: target, names: 1 },
+        last: { path: join(target, placeOf(late - 1)) },
+        areAll: () => countsTo(target, late),
+        processors
+      }
     )
   })
 }
@@ -223,43 +237,43 @@ async function lateEdits(
       await appendToFiles(here ?? '', lateOperations)
     }
     const what = `${lateOperations} late edits of files that have ${NEWER_VERSIONS} newer versions each`
-    const last = join(here ?? '', dirname(placeOf(lateOperations - 1)))
-    const countBefore = (await readdir(last)).length
-    return mergeLate(
-      fleet,
-      what,
-      async () => (await readdir(last)).length === 2 * countBefore,
-      () => countsTo(here ?? '', 2 * lateOperations)
+    const [first = '', last = ''] = [0, lateOperations - 1].map(file =>
+      join(here ?? '', dirname(placeOf(file)))
     )
+    const [firstCount, lastCount] = [(await readdir(first)).length, (await readdir(last)).length]
+    return mergeLate(fleet, what, {
+      first: { path: first, names: firstCount + 1 },
+      last: { path: last, names: 2 * lastCount },
+      areAll: () => countsTo(here ?? '', 2 * lateOperations),
+      processors: 'shared'
+    })
   })
 }
 
-/**
- * Mounts the second device, which was away, and watches the first merge what it did meanwhile.
- *
- * @param isLastMerged - looks at little, because it asks the merging device itself
- * @param areAllMerged - looks at all, once the last one is here
- */
+/** How a merge of late operations is watched. */
+interface LateMerge extends Sights {
+  /** Whether all are merged: looks at all of them, once the last one is here. */
+  readonly areAll: () => Promise<boolean>
+  /** Whether the other device takes its share of the processors. */
+  readonly processors: 'shared' | 'apart'
+}
+
+/** Mounts the second device, which was away, and watches the first merge what it did meanwhile. */
 async function mergeLate(
   fleet: Fleet,
   what: string,
-  isLastMerged: () => Promise<boolean>,
-  areAllMerged: () => Promise<boolean>
+  { first, last, areAll, processors }: LateMerge
 ): Promise<readonly Figure[]> {
   const [one, two] = [fleet.device(0), fleet.device(1)]
   const daemon = String((await one.status())['pid'])
   const control = await longestBesideOthers(one.directory, daemon)
-  const watch = start('latency-client', [one.directory, daemon])
-  const from = performance.now()
+  const watch = watchLatency(one.directory, daemon, JSON.stringify({ first, last }))
   await two.mount()
-  await fleet.connected(1)
-  const connected = performance.now()
-  await eventually('the late ones are here', PATIENCE_MS, isLastMerged)
-  const took = performance.now() - connected
-  const { call, round, computed, queued } = await longest(watch)
-  if (!(await areAllMerged())) throw new Error('the last one was here before all others')
+  // No command is asked whether they are connected: each takes a processor for a third of a second.
+  if (processors === 'apart') await two.leaveProcessors()
+  const { merge: took, call, round, computed, queued } = await watch
+  if (!(await areAll())) throw new Error('the last one was here before all others')
   return [
-    { what: 'mount and connect', value: `${((connected - from) / 1000).toFixed(1)} s` },
     { what, value: `${(took / 1000).toFixed(1)} s`, goal: '2 s', met: took <= 2_000 },
     {
       what: 'the longest that a file operation was held up meanwhile',
@@ -285,27 +299,15 @@ async function longestBesideOthers(directory: string, daemon: string): Promise<n
     spawn(process.execPath, ['-e', 'for (;;);'], { stdio: 'ignore' })
   )
   try {
-    const watch = start('latency-client', [directory, daemon])
-    await pause(BUSY_MS)
-    const { call } = await longest(watch)
-    return call
+    return (await watchLatency(directory, daemon, String(BUSY_MS))).call
   } finally {
     for (const other of others) other.kill('SIGKILL')
   }
 }
 
-/** What a latency client prints, in milliseconds. */
-interface Longest {
-  readonly call: number
-  readonly round: number
-  readonly computed: number
-  readonly queued: number
-}
-
-/** Ends a latency client. */
-async function longest({ child, output }: ReturnType<typeof start>): Promise<Longest> {
-  child.stdin?.end('stop\n')
-  return JSON.parse(await output) as Longest
+/** @param until - as the latency client takes it. @throws {Error} when it fails */
+async function watchLatency(directory: string, daemon: string, until: string): Promise<Latency> {
+  return JSON.parse(await client('latency-client', [directory, daemon, until])) as Latency
 }
 
 async function transfer(base: string, { fileBytes }: DeviceScale): Promise<readonly Figure[]> {

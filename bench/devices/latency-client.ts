@@ -1,9 +1,7 @@
 /**
- * Makes, writes, looks at and removes a file in a mount every millisecond, and prints, in
- * milliseconds, how long the longest call took, what the main thread of the daemon did meanwhile,
- * how long the longest round of five calls took, and how long the merge took that it watched:
- * `{"call": ..., "computed": ..., "queued": ..., "round": ..., "merge": ...}`. A thread that waits
- * for a processor is queued; that is the machine's doing and not the daemon's.
+ * Makes, writes, looks at and removes a file in a mount every millisecond, and prints a
+ * {@link Latency}. A thread that waits for a processor is queued; that is the machine's doing and
+ * not the daemon's.
  *
  * It is told by two sights of the mount when a merge begins and when it is over. What counts are
  * the calls from the last look that did not show the first sight to the look that shows the second.
@@ -32,27 +30,32 @@ const LOOK_MS = 20
 
 const [directory = '', daemon = '', until = ''] = process.argv.slice(2)
 
-const threadTimesFile = `/proc/${daemon}/task/${daemon}/schedstat`
-/** Not every kernel counts them. */
-const hasThreadTimes = existsSync(threadTimesFile)
-let worst = { call: 0, computed: 0, queued: 0 }
-let worstRound = 0
+const NOTHING = { held: 0, computed: 0, queued: 0 }
+let worst = NOTHING
+let [worstCall, worstRound] = [0, 0]
 
-/** How long a thread has computed and waited for a processor (Linux, sched-stats.rst), in ms. */
-function threadTimes(): readonly [computed: number, queued: number] {
-  const text = hasThreadTimes ? readFileSync(threadTimesFile, 'utf8') : ''
+/**
+ * How long the main thread of a process has computed and waited for a processor, in ms (Linux,
+ * sched-stats.rst). Not every kernel counts that.
+ */
+function threadTimes(process: string): readonly [computed: number, queued: number] {
+  const file = `/proc/${process}/schedstat`
+  const text = existsSync(file) ? readFileSync(file, 'utf8') : ''
   const [computed = 0, queued = 0] = text.split(' ').map(nanoseconds => Number(nanoseconds) / 1e6)
   return [computed, queued]
 }
 
 function timed<T>(make: () => T): T {
-  const before = threadTimes()
+  const before = [threadTimes(daemon), threadTimes('self')] as const
   const from = performance.now()
   const result = make()
   const call = performance.now() - from
-  if (call <= worst.call) return result
-  const after = threadTimes()
-  worst = { call, computed: after[0] - before[0], queued: after[1] - before[1] }
+  // A program is queued before it asks and after it was answered, not while it waits for an answer.
+  const held = call - (threadTimes('self')[1] - before[1][1])
+  worstCall = Math.max(worstCall, call)
+  if (held <= worst.held) return result
+  const [computed, queued] = threadTimes(daemon)
+  worst = { held, computed: computed - before[0][0], queued: queued - before[0][1] }
   return result
 }
 
@@ -75,7 +78,7 @@ async function roundsUntil({ path, names }: Sight, forget: boolean): Promise<voi
       lookedMs = performance.now()
       const isThere = names === undefined ? sizeOf(path) > 0 : namesIn(path) >= names
       if (isThere) return
-      if (forget) [worst, worstRound] = [{ call: 0, computed: 0, queued: 0 }, 0]
+      if (forget) [worst, worstCall, worstRound] = [NOTHING, 0, 0]
     }
     await makeRound(number)
   }
@@ -105,5 +108,5 @@ async function watchFor(durationMs: number): Promise<number> {
 const merge = until.startsWith('{')
   ? await watchMerge(JSON.parse(until) as Sights)
   : await watchFor(Number(until))
-const latency: Latency = { ...worst, round: worstRound, merge }
+const latency: Latency = { ...worst, call: worstCall, round: worstRound, merge }
 process.stdout.write(JSON.stringify(latency))

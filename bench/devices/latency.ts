@@ -22,12 +22,14 @@ export interface Sights {
 
 /** What was watched, in milliseconds. */
 export interface Latency {
-  /** How long the longest call took. */
-  readonly call: number
+  /** How long the longest call was held up: without what the program waited for a processor. */
+  readonly held: number
   /** How long the daemon's main thread computed meanwhile. */
   readonly computed: number
-  /** How long it waited for a processor. */
+  /** How long that thread waited for a processor. */
   readonly queued: number
+  /** How long the longest call took, with what the program waited for a processor. */
+  readonly call: number
   /** How long the longest round of five calls took. */
   readonly round: number
   /** How long all of it took. */

@@ -312,8 +312,12 @@ export interface SyncRequest {
 
 /** What is known of and not here. */
 export interface SyncStatus {
-  /** Entries of operation logs. */
+  /** Entries of operation logs that can come. */
   readonly missingEntries: number
+  /** How many of them no device has that is online. */
+  readonly awayEntries: number
+  /** Others, which are never taken: an entry before them breaks the rules. */
+  readonly refusedEntries: number
   /** Bytes of content. */
   readonly missingBytes: number
   /** How many other devices are connected. */

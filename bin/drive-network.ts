@@ -27,6 +27,7 @@ import type { DeviceLogs } from './device-logs.ts'
 import { DriveCustody } from './drive-custody.ts'
 import type { DriveFiles } from './drive-files.ts'
 import type { DrivePeers } from './drive-peers.ts'
+import { lengthAmong, missingEntriesOf, type MissingEntries } from './missing-entries.ts'
 import type { NetworkOptions } from './network-environment.ts'
 import type { LongWork } from './long-work.ts'
 import { openPairingNetwork } from './pairing-network.ts'
@@ -129,8 +130,11 @@ export class DriveNetwork {
   /** What is known of and not here. */
   get syncStatus(): SyncStatus {
     const peers = this.peers()
+    const { missing, away, refused } = this.#missingEntries(peers)
     return {
-      missingEntries: this.#missingEntries(peers),
+      missingEntries: missing,
+      awayEntries: away,
+      refusedEntries: refused,
       missingBytes: this.#fetcher.progress.missingBytes,
       online: peers.filter(peer => peer.connected).length,
       devices: peers.length
@@ -372,26 +376,23 @@ export class DriveNetwork {
     let [merged, known] = [0, 0]
     for (const key of logs) {
       merged += heads.get(key) ?? 0
-      known += this.#knownLength(key, peers)
+      known += lengthAmong(peers, key, this.#arrived(key))
     }
     return { merged, known: Math.max(merged, known) }
   }
 
-  /** As far as anybody said, or as has arrived here. */
-  #knownLength(key: LogKey, peers: readonly PeerStatus[]): number {
-    const here = this.#parts.logs.logHome.replicated(key)?.contiguousLength ?? 0
-    return Math.max(here, ...peers.map(peer => peer.heads.get(key) ?? 0))
+  #arrived(log: LogKey): number {
+    return this.#parts.logs.logHome.replicated(log)?.contiguousLength ?? 0
   }
 
-  #missingEntries(peers: readonly PeerStatus[]): number {
-    const { heads } = this.#parts.replica
-    const announced = this.#parts.peers.pairs.announcements.map(each => each.operationLog.key)
-    // What a connected peer has merged is known of, also when its log is not open here yet.
-    const online = peers.filter(peer => peer.connected)
-    const logs = new Set([...announced, ...online.flatMap(peer => [...peer.heads.keys()])])
-    let missing = 0
-    for (const log of logs)
-      missing += Math.max(0, this.#knownLength(log, peers) - (heads.get(log) ?? 0))
-    return missing
+  #missingEntries(peers: readonly PeerStatus[]): MissingEntries {
+    const { replica, peers: known } = this.#parts
+    return missingEntriesOf({
+      merged: replica.heads,
+      arrived: log => this.#arrived(log),
+      announced: known.pairs.announcements.map(each => each.operationLog.key),
+      peers,
+      quarantined: replica.status.quarantined.map(({ log }) => log)
+    })
   }
 }

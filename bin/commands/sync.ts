@@ -35,11 +35,16 @@ async function run(context: Context, input: Input): Promise<undefined> {
   await home.check()
   const daemon = await ApiClient.require(home, context.signal)
   const bar = new SyncBar(context)
+  const stall = new Stall()
   let last: SyncStatus | undefined
   try {
     for await (const { kind, status } of daemon.catchUp({ wait })) {
       last = status
       bar.update(status)
+      if (kind === 'progress' && stall.update(status)) {
+        bar.end()
+        context.stderr.write(`waiting on: ${describe(status)}; Ctrl-C gives up\n`)
+      }
       if (kind === 'progress' && performance.now() > deadlineMs)
         throw new GroveError('UNREACHABLE', `the time is up: ${describe(status)}`)
     }
@@ -49,6 +54,35 @@ async function run(context: Context, input: Input): Promise<undefined> {
   context.signal.throwIfAborted()
   if (last === undefined) throw new GroveError('NO_ANSWER', 'the daemon said nothing')
   await writeResult(context, { json: last, text: [describe(last)] })
+}
+
+/** How long nothing comes before somebody who waits is told why, in milliseconds. */
+export const STALL_MS = 5_000
+
+/** Notices that something is missing and nothing comes. */
+export class Stall {
+  readonly #nowMs: () => number
+  #missing = ''
+  #sinceMs = 0
+  #isTold = false
+
+  constructor(nowMs: () => number = () => performance.now()) {
+    this.#nowMs = nowMs
+  }
+
+  /** @returns whether it is to be told now; once until something comes */
+  update({ missingEntries, missingBytes }: SyncStatus): boolean {
+    const missing = `${missingEntries} ${missingBytes}`
+    if (missing !== this.#missing) {
+      this.#missing = missing
+      this.#sinceMs = this.#nowMs()
+      this.#isTold = false
+    }
+    const isStalled = missing !== '0 0' && this.#nowMs() - this.#sinceMs >= STALL_MS
+    const isNews = isStalled && !this.#isTold
+    this.#isTold ||= isStalled
+    return isNews
+  }
 }
 
 /** Two bars, one after another: operations first, since only they tell what content there is. */
@@ -78,10 +112,21 @@ class SyncBar {
   }
 }
 
-function describe({ missingEntries, missingBytes, online, devices }: SyncStatus): string {
-  const alone = devices > 0 && online === 0 ? '; no other device is online' : ''
-  if (missingEntries === 0 && missingBytes === 0) return `everything known of is here${alone}`
-  return `${missingEntries} entries and ${readableSize(missingBytes)} of content are missing${alone}`
+function describe(status: SyncStatus): string {
+  const { missingEntries, missingBytes } = status
+  const missing = `${missingEntries} entries and ${readableSize(missingBytes)} of content are missing`
+  const isHere = missingEntries === 0 && missingBytes === 0
+  return [isHere ? 'everything known of is here' : missing, ...remarks(status)].join('; ')
+}
+
+/** Why something does not come. */
+function* remarks(status: SyncStatus): Iterable<string> {
+  const { awayEntries, missingEntries, refusedEntries, online, devices } = status
+  const away = awayEntries === missingEntries ? 'the entries' : `${awayEntries} of the entries`
+  if (devices > 0 && online === 0) yield 'no other device is online'
+  else if (awayEntries > 0) yield `no device that is online has ${away}`
+  if (refusedEntries > 0)
+    yield `${refusedEntries} entries are refused for ever, \`grove status\` says why`
 }
 
 function readTimeoutMs(asked: string | true | undefined): number {

@@ -51,7 +51,12 @@ export class FakeDrive implements ServedDrive {
   /** What `cat` yields; an error is thrown. */
   pieces: (Uint8Array | Error)[] = []
   /** What `catchUp` yields, one after another; `syncStatus` gives the last one. */
-  syncList: SyncStatus[] = [{ missingEntries: 0, missingBytes: 0, online: 1, devices: 1 }]
+  syncList: SyncStatus[] = [
+    {
+      ...{ missingEntries: 0, awayEntries: 0, refusedEntries: 0, missingBytes: 0 },
+      ...{ online: 1, devices: 1 }
+    }
+  ]
   /** What `holders` lists. */
   holderList: HolderStatus[] = [fakeHolder({ name: 'desk', kind: 'this' })]
   /** What `trimHolders` answers. */

@@ -2,6 +2,7 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
+import type { SyncStatus } from '../../bin/api.ts'
 import type { Command } from '../../bin/command.ts'
 import { bootstrapCommand } from '../../bin/commands/bootstrap.ts'
 import { JSON_BYTES_MAX, catCommand } from '../../bin/commands/cat.ts'
@@ -9,7 +10,7 @@ import { conflictsCommand } from '../../bin/commands/conflicts.ts'
 import { devicesCommand } from '../../bin/commands/devices.ts'
 import { inviteCommand } from '../../bin/commands/invite.ts'
 import { statusCommand } from '../../bin/commands/status.ts'
-import { syncCommand } from '../../bin/commands/sync.ts'
+import { Stall, STALL_MS, syncCommand } from '../../bin/commands/sync.ts'
 import { versionsCommand } from '../../bin/commands/versions.ts'
 import type { Home } from '../../bin/home.ts'
 import { jsonName } from '../../bin/printable-name.ts'
@@ -109,7 +110,7 @@ t.test('versions are listed and written out', async t => {
 
 t.test('sync says what is missing, draws a bar, and gives up in time', async t => {
   const { home, drive } = await fakeDaemon(t)
-  const state = { online: 0, devices: 1 }
+  const state = { awayEntries: 2, refusedEntries: 0, online: 0, devices: 1 }
   const missing = { missingEntries: 2, missingBytes: 2048, ...state }
   drive.syncList = [missing, { missingEntries: 0, missingBytes: 0, ...state }]
   t.match(await text(syncCommand, home), 'everything known of is here; no other device is online')
@@ -121,6 +122,41 @@ t.test('sync says what is missing, draws a bar, and gives up in time', async t =
     message: /2 entries and 2\.0 KiB/
   })
   await t.rejects(text(syncCommand, home, input([], { timeout: 'x' })), { code: 'USAGE' })
+})
+
+t.test('sync says why something does not come', async t => {
+  const { home, drive } = await fakeDaemon(t)
+  const state = { missingEntries: 5, missingBytes: 0, online: 1, devices: 2 }
+  const said = async (parts: Partial<SyncStatus>): Promise<string> => {
+    drive.syncList = [{ ...state, awayEntries: 0, refusedEntries: 0, ...parts }]
+    return text(syncCommand, home)
+  }
+  t.match(await said({}), /^5 entries and 0 B of content are missing\n/)
+  t.match(await said({ awayEntries: 5 }), 'missing; no device that is online has the entries\n')
+  t.match(
+    await said({ awayEntries: 2 }),
+    'missing; no device that is online has 2 of the entries\n'
+  )
+  const refused = await said({ missingEntries: 0, refusedEntries: 3 })
+  t.match(refused, /^everything known of is here; 3 entries are refused for ever/)
+})
+
+t.test('who waits in vain is told once, until something comes', async t => {
+  let nowMs = 0
+  const stall = new Stall(() => nowMs)
+  const state = { awayEntries: 0, refusedEntries: 0, missingBytes: 0, online: 1, devices: 1 }
+  const after = (ms: number, missingEntries: number): boolean => {
+    nowMs += ms
+    return stall.update({ ...state, missingEntries })
+  }
+  t.notOk(after(0, 5))
+  t.notOk(after(STALL_MS - 1, 5))
+  t.ok(after(1, 5))
+  t.notOk(after(STALL_MS, 5), 'once')
+  t.notOk(after(1, 4))
+  t.ok(after(STALL_MS, 4), 'and again when something came meanwhile')
+  t.notOk(after(0, 0))
+  t.notOk(after(2 * STALL_MS, 0), 'nothing is missing')
 })
 
 t.test('status tells of the other devices', async t => {

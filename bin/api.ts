@@ -306,24 +306,28 @@ export interface CatRequest extends VersionsRequest {
 
 /** Whether to wait. */
 export interface SyncRequest {
-  /** Answer until all that is known of is here; otherwise once. */
+  /** Answer until all that is known of is here, but for what is in quarantine; otherwise once. */
   readonly wait: boolean
 }
 
 /** What is known of and not here. */
 export interface SyncStatus {
-  /** Entries of operation logs that can come. */
+  /** Entries of operation logs, but for those in quarantine. */
   readonly missingEntries: number
   /** How many of them no device has that is online. */
-  readonly awayEntries: number
-  /** Others, which are never taken: an entry before them breaks the rules. */
-  readonly refusedEntries: number
+  readonly unreachableEntries: number
+  /** How many of them are here and wait for others that are not, or cannot be read. */
+  readonly waitingEntries: number
+  /** Others, of logs that are not taken any further: waiting does not bring them. */
+  readonly quarantinedEntries: number
   /** Bytes of content. */
   readonly missingBytes: number
   /** How many other devices are connected. */
   readonly online: number
   /** How many other devices there are. */
   readonly devices: number
+  /** Why nothing is merged or saved, if so. */
+  readonly problem?: string
 }
 
 /** A line of the answer to a sync request; the last one is `end` or `error`. */

@@ -130,18 +130,21 @@ export class DriveNetwork {
   /** What is known of and not here. */
   get syncStatus(): SyncStatus {
     const peers = this.peers()
-    const { missing, away, refused } = this.#missingEntries(peers)
+    const { missing, unreachable, quarantined } = this.#missingEntries(peers)
+    const { waiting, failure } = this.#parts.replica.status
     return {
       missingEntries: missing,
-      awayEntries: away,
-      refusedEntries: refused,
+      unreachableEntries: unreachable,
+      waitingEntries: waiting,
+      quarantinedEntries: quarantined,
+      ...(failure !== undefined && { problem: failure }),
       missingBytes: this.#fetcher.progress.missingBytes,
       online: peers.filter(peer => peer.connected).length,
       devices: peers.length
     }
   }
 
-  /** Whether all that is known of is here. */
+  /** Whether all that is known of is here, but for what is in quarantine. */
   get isComplete(): boolean {
     const { missingEntries, missingBytes } = this.syncStatus
     return missingEntries === 0 && missingBytes === 0 && !this.#fetcher.progress.isCounting

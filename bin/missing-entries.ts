@@ -15,39 +15,43 @@ export interface KnownEntries {
   /** Logs that were announced here. */
   readonly announced: Iterable<LogKey>
   /** The other devices, and how far each said that it has merged. */
-  readonly peers: readonly Pick<PeerStatus, 'connected' | 'heads'>[]
-  /** Logs that are merged no further because their next entry breaks the rules. */
+  readonly peers: readonly Pick<PeerStatus, 'connected' | 'heads' | 'hasToldHeads'>[]
+  /** Logs that are merged no further: their next entry breaks the rules, or is of a newer format. */
   readonly quarantined: Iterable<LogKey>
 }
 
 /** How many entries are missing. */
 export interface MissingEntries {
-  /** Those that come when a device brings them. */
+  /** Those of logs that are merged. */
   readonly missing: number
-  /** Of these those that no connected device has. */
-  readonly away: number
-  /** Others, which are never merged: an entry before them breaks the rules. */
-  readonly refused: number
+  /**
+   * Of these those that no connected device has; 0 while one of them has not said what it has.
+   * A holder may still bring them.
+   */
+  readonly unreachable: number
+  /** Those of quarantined logs, which come neither now nor by waiting. */
+  readonly quarantined: number
 }
 
 /** Counts what is missing. */
 export function missingEntriesOf(known: KnownEntries): MissingEntries {
   const { merged, arrived, peers } = known
-  const quarantined = new Set(known.quarantined)
+  const inQuarantine = new Set(known.quarantined)
   const online = peers.filter(peer => peer.connected)
   // What a connected peer has merged is known of, also when its log is not open here yet.
   const logs = new Set([...known.announced, ...online.flatMap(peer => [...peer.heads.keys()])])
-  let [missing, away, refused] = [0, 0, 0]
+  let [missing, reachable, quarantined] = [0, 0, 0]
   for (const log of logs) {
     const here = merged.get(log) ?? 0
     const count = Math.max(0, lengthAmong(peers, log, arrived(log)) - here)
-    if (quarantined.has(log)) refused += count
+    if (inQuarantine.has(log)) quarantined += count
     else {
       missing += count
-      away += count - Math.max(0, lengthAmong(online, log, arrived(log)) - here)
+      reachable += Math.max(0, lengthAmong(online, log, arrived(log)) - here)
     }
   }
-  return { missing, away, refused }
+  const isInformed = online.every(peer => peer.hasToldHeads)
+  return { missing, unreachable: isInformed ? missing - reachable : 0, quarantined }
 }
 
 /** As far as any of some devices said that a log goes, or as has arrived here. */

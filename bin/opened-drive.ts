@@ -78,8 +78,8 @@ export const SYNC_TELL_MS = 200
 export const CONNECT_GRACE_MS = 10_000
 
 const ALONE: SyncStatus = {
-  ...{ missingEntries: 0, awayEntries: 0, refusedEntries: 0, missingBytes: 0 },
-  ...{ online: 0, devices: 0 }
+  ...{ missingEntries: 0, unreachableEntries: 0, waitingEntries: 0, quarantinedEntries: 0 },
+  ...{ missingBytes: 0, online: 0, devices: 0 }
 }
 
 const NETWORK_OFF = 'the network is off; see daemon.log in the home'

@@ -109,7 +109,7 @@ export interface SharedDrive {
   cat(path: DrivePath, version: string, signal: AbortSignal): AsyncIterable<Uint8Array>
   /** What is known of and not here. */
   syncStatus(): Promise<SyncStatus>
-  /** The same again and again, until all of it is here or the signal is aborted. */
+  /** The same again and again, until all of it is here that can come, or the signal is aborted. */
   catchUp(signal: AbortSignal): AsyncIterable<SyncStatus>
 }
 

@@ -4,7 +4,7 @@
  * @module
  */
 import { existsSync, readFileSync } from 'node:fs'
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { pause, run } from '../command.ts'
@@ -19,7 +19,8 @@ export const DEVICE_COMMAND_MS_MAX = 600_000
 const TICKS_PER_SEC = 100
 
 /** The nice value of those who come last. */
-const LOWEST_PRIORITY = 19
+const NICE_MAX = 19
+const AUTOGROUPS_FILE = '/proc/sys/kernel/sched_autogroup_enabled'
 
 /** Where a device runs. */
 export interface DevicePlace {
@@ -80,14 +81,16 @@ export class Device {
   }
 
   /**
-   * Leaves the processors to others, as a device does that has a computer of its own. A daemon
-   * has a session of its own, and sessions share processors by their autogroup (sched(7)).
+   * Leaves the processors to others. A daemon has a session of its own, and sessions share
+   * processors by their autogroup, as long as no cgroup does (sched(7)).
    *
-   * @throws {Error} where the kernel has no autogroups
+   * @throws {Error} where the kernel has no autogroups, or they are off
    */
   async leaveProcessors(): Promise<void> {
-    const { pid } = await this.status()
-    await writeFile(`/proc/${String(pid)}/autogroup`, String(LOWEST_PRIORITY))
+    if ((await readFile(AUTOGROUPS_FILE, 'latin1')).trim() !== '1') throw new Error('no autogroups')
+    // Not asked of a command, which would take a processor itself.
+    const { pid } = JSON.parse(await readFile(join(this.#home, 'lock'), 'utf8')) as { pid: number }
+    await writeFile(`/proc/${String(pid)}/autogroup`, String(NICE_MAX))
   }
 
   /** Processor time that the daemon has used, in seconds. */

@@ -1,13 +1,13 @@
 /**
- * Makes, writes, looks at and removes a file in a mount every millisecond, and prints a
- * {@link Latency}. A thread that waits for a processor is queued; that is the machine's doing and
- * not the daemon's.
+ * Makes, writes, looks at and removes a file in a mount, round after round with a millisecond
+ * between, and prints a {@link Latency}.
  *
- * It is told by two sights of the mount when a merge begins and when it is over. What counts are
- * the calls from the last look that did not show the first sight to the look that shows the second.
- * Without sights it runs for so many milliseconds.
+ * It is told by two marks in the mount how far a merge has come: it looks for the first and then for
+ * the last one, and these looks are calls that count like the others. What counts begins when it is
+ * told so by a line on its standard input, or with the last look that did not find the first mark,
+ * whichever is earlier, and ends with the last mark. Without marks it runs for so many milliseconds.
  *
- * Usage: node latency-client.js DIRECTORY DAEMON-PID '{"first": SIGHT, "last": SIGHT}' | MILLISECONDS
+ * Usage: node latency-client.js DIRECTORY DAEMON-PID '{"first": MARK, "last": MARK}' | MILLISECONDS
  *
  * @module
  */
@@ -23,9 +23,9 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
-import type { Latency, Sight, Sights } from './latency.ts'
+import type { Latency, Mark, Marks } from './latency.ts'
 
-/** It looks for a sight so often, in milliseconds: looking is work for the daemon as well. */
+/** It looks for a mark so often, in milliseconds: looking is work for the daemon as well. */
 const LOOK_MS = 20
 
 const [directory = '', daemon = '', until = ''] = process.argv.slice(2)
@@ -33,6 +33,7 @@ const [directory = '', daemon = '', until = ''] = process.argv.slice(2)
 const NOTHING = { held: 0, computed: 0, queued: 0 }
 let worst = NOTHING
 let [worstCall, worstRound] = [0, 0]
+let isBegun = false
 
 /**
  * How long the main thread of a process has computed and waited for a processor, in ms (Linux,
@@ -45,17 +46,22 @@ function threadTimes(process: string): readonly [computed: number, queued: numbe
   return [computed, queued]
 }
 
+/**
+ * A program is queued before it asks and after it was answered, not while it waits for an answer:
+ * what it was queued is no part of what held it up. Both are measured within `call`.
+ */
 function timed<T>(make: () => T): T {
-  const before = [threadTimes(daemon), threadTimes('self')] as const
+  const daemonBefore = threadTimes(daemon)
   const from = performance.now()
+  const queuedBefore = threadTimes('self')[1]
   const result = make()
+  const queuedAfter = threadTimes('self')[1]
   const call = performance.now() - from
-  // A program is queued before it asks and after it was answered, not while it waits for an answer.
-  const held = call - (threadTimes('self')[1] - before[1][1])
+  const held = call - (queuedAfter - queuedBefore)
   worstCall = Math.max(worstCall, call)
   if (held <= worst.held) return result
   const [computed, queued] = threadTimes(daemon)
-  worst = { held, computed: computed - before[0][0], queued: queued - before[0][1] }
+  worst = { held, computed: computed - daemonBefore[0], queued: queued - daemonBefore[1] }
   return result
 }
 
@@ -71,14 +77,17 @@ async function makeRound(number: number): Promise<void> {
   await pause(1)
 }
 
-/** Makes rounds until a sight shows; the calls since the last look are those that count. */
-async function roundsUntil({ path, names }: Sight, forget: boolean): Promise<void> {
-  for (let number = 0, lookedMs = -LOOK_MS; ; number++) {
-    if (performance.now() - lookedMs >= LOOK_MS) {
-      lookedMs = performance.now()
-      const isThere = names === undefined ? sizeOf(path) > 0 : namesIn(path) >= names
-      if (isThere) return
-      if (forget) [worst, worstCall, worstRound] = [NOTHING, 0, 0]
+/** Makes rounds until a mark is there. @returns when it was last looked for in vain */
+async function roundsUntil({ path, names }: Mark, onAbsent: () => void): Promise<number> {
+  for (let number = 0, lookedMs = Number.NaN; ; number++) {
+    if (!(performance.now() - lookedMs < LOOK_MS)) {
+      const nowMs = performance.now()
+      const isThere = timed(() => (names === undefined ? sizeOf(path) > 0 : namesIn(path) >= names))
+      if (isThere && Number.isNaN(lookedMs))
+        throw new Error('the mark was there from the beginning')
+      if (isThere) return lookedMs
+      lookedMs = nowMs
+      onAbsent()
     }
     await makeRound(number)
   }
@@ -92,10 +101,15 @@ function namesIn(path: string): number {
   return existsSync(path) ? readdirSync(path).length : 0
 }
 
-async function watchMerge({ first, last }: Sights): Promise<number> {
-  await roundsUntil(first, true)
-  const from = performance.now()
-  await roundsUntil(last, false)
+function forget(): void {
+  if (!isBegun) [worst, worstCall, worstRound] = [NOTHING, 0, 0]
+}
+
+async function watchMerge({ first, last }: Marks): Promise<number> {
+  process.stdin.once('data', () => (isBegun = true)).unref()
+  const from = await roundsUntil(first, forget)
+  isBegun = true
+  await roundsUntil(last, forget)
   return performance.now() - from
 }
 
@@ -105,8 +119,9 @@ async function watchFor(durationMs: number): Promise<number> {
   return durationMs
 }
 
-const merge = until.startsWith('{')
-  ? await watchMerge(JSON.parse(until) as Sights)
+const took = until.startsWith('{')
+  ? await watchMerge(JSON.parse(until) as Marks)
   : await watchFor(Number(until))
-const latency: Latency = { ...worst, call: worstCall, round: worstRound, merge }
+const latency: Latency = { ...worst, call: worstCall, round: worstRound, took }
 process.stdout.write(JSON.stringify(latency))
+process.stdin.destroy()

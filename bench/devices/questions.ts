@@ -12,7 +12,7 @@ import { pause, run } from '../command.ts'
 import { median } from '../report.ts'
 import { COMMAND, eventually } from './device.ts'
 import { Fleet, freePort } from './fleet.ts'
-import type { Latency, Sights } from './latency.ts'
+import type { Latency, Marks } from './latency.ts'
 
 /** How much each question does. */
 export interface DeviceScale {
@@ -183,7 +183,7 @@ async function catchUp(base: string, { operations }: DeviceScale): Promise<reado
 
 /**
  * Both devices are on this machine; `apart` the one that was away has only what the merging one
- * leaves of the processors, so that the figures are those of a device on a computer of its own.
+ * leaves of the processors, as if it had a computer of its own; it then sends slower than that would.
  */
 async function lateMerge(
   base: string,
@@ -251,7 +251,7 @@ async function lateEdits(
 }
 
 /** How a merge of late operations is watched. */
-interface LateMerge extends Sights {
+interface LateMerge extends Marks {
   /** Whether all are merged: looks at all of them, once the last one is here. */
   readonly areAll: () => Promise<boolean>
   /** Whether the other device takes its share of the processors. */
@@ -267,12 +267,18 @@ async function mergeLate(
   const [one, two] = [fleet.device(0), fleet.device(1)]
   const daemon = String((await one.status())['pid'])
   const control = await longestBesideOthers(one.directory, daemon)
-  const watch = watchLatency(one.directory, daemon, JSON.stringify({ first, last }))
-  await two.mount()
-  // No command is asked whether they are connected: each takes a processor for a third of a second.
-  if (processors === 'apart') await two.leaveProcessors()
-  const latency = await watch
-  const took = latency.merge
+  const watch = start('latency-client', [one.directory, daemon, JSON.stringify({ first, last })])
+  try {
+    await two.mount()
+    // No command is asked whether they are connected: each takes a processor for a third of a second.
+    if (processors === 'apart') await two.leaveProcessors()
+    watch.child.stdin?.write('begin\n')
+  } catch (error) {
+    watch.child.kill('SIGKILL')
+    throw error
+  }
+  const latency = latencyOf(await watch.output)
+  const { took } = latency
   if (!(await areAll())) throw new Error('the last one was here before all others')
   return [
     { what, value: `${(took / 1000).toFixed(1)} s`, goal: '2 s', met: took <= 2_000 },
@@ -283,7 +289,7 @@ async function mergeLate(
       met: latency.held <= 50
     },
     {
-      what: 'of that the daemon computed, and waited for a processor',
+      what: 'meanwhile the daemon computed, and waited for a processor',
       value: `${ms(latency.computed)}, ${ms(latency.queued)}`
     },
     {
@@ -304,15 +310,15 @@ async function longestBesideOthers(directory: string, daemon: string): Promise<n
     spawn(process.execPath, ['-e', 'for (;;);'], { stdio: 'ignore' })
   )
   try {
-    return (await watchLatency(directory, daemon, String(BUSY_MS))).call
+    return latencyOf(await client('latency-client', [directory, daemon, String(BUSY_MS)])).call
   } finally {
     for (const other of others) other.kill('SIGKILL')
   }
 }
 
-/** @param until - as the latency client takes it. @throws {Error} when it fails */
-async function watchLatency(directory: string, daemon: string, until: string): Promise<Latency> {
-  return JSON.parse(await client('latency-client', [directory, daemon, until])) as Latency
+/** What a latency client printed. @throws {Error} when it failed */
+function latencyOf(output: string): Latency {
+  return JSON.parse(output) as Latency
 }
 
 async function transfer(base: string, { fileBytes }: DeviceScale): Promise<readonly Figure[]> {
@@ -436,7 +442,8 @@ function start(
   args: readonly string[]
 ): { readonly child: ChildProcess; readonly output: Promise<string> } {
   const child = spawn(process.execPath, [pathOf(name), ...args], {
-    stdio: ['pipe', 'pipe', 'inherit']
+    stdio: ['pipe', 'pipe', 'inherit'],
+    timeout: PATIENCE_MS
   })
   const output = new Promise<string>((resolve, reject) => {
     let text = ''

@@ -17,7 +17,11 @@ export const syncCommand: Command = {
   summary: 'save what was written, and say what of the other devices is not here yet',
   positional: [],
   options: [
-    { flags: '--wait', summary: 'until all operations and all content known of are here' },
+    {
+      flags: '--wait',
+      summary:
+        'until all operations and all content known of are here; fails where some are not taken'
+    },
     { flags: '--timeout <seconds>', summary: 'with --wait: fail after so long' }
   ],
   examples: [
@@ -53,6 +57,8 @@ async function run(context: Context, input: Input): Promise<undefined> {
   }
   context.signal.throwIfAborted()
   if (last === undefined) throw new GroveError('NO_ANSWER', 'the daemon said nothing')
+  // Whoever waited is not to believe that now everything is here.
+  if (wait && last.quarantinedEntries > 0) throw new GroveError('FAILED', describe(last))
   await writeResult(context, { json: last, text: [describe(last)] })
 }
 
@@ -62,7 +68,10 @@ export const STALL_MS = 5_000
 /** Notices that something is missing and nothing comes. */
 export class Stall {
   readonly #nowMs: () => number
-  #missing = ''
+  #last: Pick<SyncStatus, 'missingEntries' | 'missingBytes'> = {
+    missingEntries: Infinity,
+    missingBytes: Infinity
+  }
   #sinceMs = 0
   #isTold = false
 
@@ -71,16 +80,17 @@ export class Stall {
   }
 
   /** @returns whether it is to be told now; once until something comes */
-  update({ missingEntries, missingBytes }: SyncStatus): boolean {
-    const missing = `${missingEntries} ${missingBytes}`
-    if (missing !== this.#missing) {
-      this.#missing = missing
+  update(status: SyncStatus): boolean {
+    const { missingEntries, missingBytes } = status
+    const last = this.#last
+    if (missingEntries < last.missingEntries || missingBytes < last.missingBytes) {
       this.#sinceMs = this.#nowMs()
       this.#isTold = false
     }
-    const isStalled = missing !== '0 0' && this.#nowMs() - this.#sinceMs >= STALL_MS
-    const isNews = isStalled && !this.#isTold
-    this.#isTold ||= isStalled
+    this.#last = status
+    const isMissing = missingEntries > 0 || missingBytes > 0
+    const isNews = isMissing && !this.#isTold && this.#nowMs() - this.#sinceMs >= STALL_MS
+    if (isNews) this.#isTold = true
     return isNews
   }
 }
@@ -121,12 +131,16 @@ function describe(status: SyncStatus): string {
 
 /** Why something does not come. */
 function* remarks(status: SyncStatus): Iterable<string> {
-  const { awayEntries, missingEntries, refusedEntries, online, devices } = status
-  const away = awayEntries === missingEntries ? 'the entries' : `${awayEntries} of the entries`
+  const { missingEntries, unreachableEntries, waitingEntries, online, devices } = status
+  const all = unreachableEntries === missingEntries
   if (devices > 0 && online === 0) yield 'no other device is online'
-  else if (awayEntries > 0) yield `no device that is online has ${away}`
-  if (refusedEntries > 0)
-    yield `${refusedEntries} entries are refused for ever, \`grove status\` says why`
+  else if (unreachableEntries > 0)
+    yield `no device that is online has ${all ? 'the' : `${unreachableEntries} of the`} entries`
+  if (missingEntries > 0 && waitingEntries > 0)
+    yield `${waitingEntries} entries are here and wait for others`
+  if (status.quarantinedEntries > 0)
+    yield `${status.quarantinedEntries} entries are not taken, \`grove status\` says why`
+  if (status.problem !== undefined) yield status.problem
 }
 
 function readTimeoutMs(asked: string | true | undefined): number {

@@ -27,7 +27,7 @@ const VERSION = 1
 const CIPHERTEXT_START = 1 + NONCE_BYTES
 /** Randomness drawn at a time: a call into the source costs more than the bytes. */
 const NONCE_POOL_BYTES = 170 * NONCE_BYTES
-/** Rows up to this size are sealed in place that is used again. */
+/** The ciphertext of rows up to this size is made in memory that is used again. */
 const SCRATCH_BYTES = 1024
 const PARENT_BYTES = 8
 

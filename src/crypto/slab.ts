@@ -5,21 +5,36 @@
  * @module
  */
 
-/** Byte strings are cut from buffers of this size; one lives as long as any string cut from it. */
-const SLAB_BYTES = 16 * 1024
-/** A longer byte string gets a buffer of its own. */
-const SLAB_SHARE_BYTES_MAX = 1024
+/** How large the buffers are from which results that soon go are cut, in bytes. */
+export const SLAB_BYTES = 16 * 1024
+/**
+ * The same for what is kept: a single one of them keeps its buffer, which must not be much more
+ * than itself.
+ */
+export const KEPT_SLAB_BYTES = 2 * 1024
+/** A byte string of more than this part of a buffer gets one of its own. */
+export const SLAB_SHARE_MAX = 1 / 16
+
+/** No bytes; cannot be changed. */
+export const NO_BYTES = new Uint8Array(0)
 
 /** See the module. */
 export class Slab {
-  #buffer = new ArrayBuffer(SLAB_BYTES)
+  readonly #size: number
+  #buffer: ArrayBuffer
   #used = 0
+
+  /** @param size - of each buffer, in bytes; it lives as long as any byte string cut from it */
+  constructor(size = SLAB_BYTES) {
+    this.#size = size
+    this.#buffer = new ArrayBuffer(size)
+  }
 
   /** @returns `size` bytes, zeros, the caller's; they may share their `buffer` with others */
   cut(size: number): Uint8Array {
-    if (size > SLAB_SHARE_BYTES_MAX) return new Uint8Array(size)
-    if (this.#used + size > SLAB_BYTES) {
-      this.#buffer = new ArrayBuffer(SLAB_BYTES)
+    if (size > this.#size * SLAB_SHARE_MAX) return new Uint8Array(size)
+    if (this.#used + size > this.#size) {
+      this.#buffer = new ArrayBuffer(this.#size)
       this.#used = 0
     }
     const bytes = new Uint8Array(this.#buffer, this.#used, size)
@@ -29,14 +44,12 @@ export class Slab {
 
   /** @returns a copy of bytes, the caller's; it may share its `buffer` with others */
   copy(bytes: Uint8Array): Uint8Array {
-    if (bytes.length === 0) return EMPTY
+    if (bytes.length === 0) return NO_BYTES
     const copied = this.cut(bytes.length)
     copied.set(bytes)
     return copied
   }
 }
-
-const EMPTY = new Uint8Array(0)
 
 /** Views of the first bytes of one buffer, by their length: making one costs as much as a hash. */
 export class Scratch {
@@ -49,8 +62,13 @@ export class Scratch {
     this.bytes = new Uint8Array(new ArrayBuffer(size))
   }
 
-  /** @returns its first bytes, which whoever uses it next overwrites */
+  /**
+   * @returns its first bytes, which whoever uses it next overwrites
+   * @throws {RangeError} when it has fewer
+   */
   first(size: number): Uint8Array {
-    return (this.#views[size] ??= this.bytes.subarray(0, size))
+    const view = (this.#views[size] ??= this.bytes.subarray(0, size))
+    if (view.length !== size) throw new RangeError(`no ${size} bytes of ${this.bytes.length}`)
+    return view
   }
 }

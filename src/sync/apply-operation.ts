@@ -10,12 +10,13 @@
  *
  * @module
  */
+import { NO_BYTES } from '../crypto/slab.ts'
 import type { Timestamp } from './clock.ts'
 import { applyToFamily, applyToFile, fileChangedBy, isApplicable } from './apply-to-family.ts'
 import { withNaming, withRemoval, type DirectoryRegister } from './directory-state.ts'
 import { changeFile } from './file-changes.ts'
 import { advanced, type Family } from './file-families.ts'
-import { NO_TARGET, type InodeRecord } from './inode-record.ts'
+import type { InodeRecord } from './inode-record.ts'
 import { isFileLink, isMkdir, isVersion } from './operation-history.ts'
 import { sameId } from './operation-id.ts'
 import type {
@@ -153,7 +154,7 @@ class Application {
       children: 0,
       subdirectories: 0,
       xattrs: content?.xattrs ?? 0,
-      target: operation.target.length === 0 ? NO_TARGET : operation.target.slice(),
+      target: operation.target.length === 0 ? NO_BYTES : operation.target.slice(),
       family: { number: ino, last: id, frontier: NONE }
     }
     index.inodes.put(ino, '', record)
@@ -172,7 +173,7 @@ class Application {
     const { mode, uid, gid, time, name } = operation
     index.inodes.put(ino, '', {
       ...{ ino, id: this.#id, kind: 'directory', mode, uid, gid, rdev: 0, version: this.#id },
-      ...{ size: 0, allocated: 0, target: NO_TARGET, links: [], xattrs: 0 },
+      ...{ size: 0, allocated: 0, target: NO_BYTES, links: [], xattrs: 0 },
       ...{ atime: time, mtime: time, ctime: time, children: 0, subdirectories: 0 },
       directory: newDirectory(this.#id, { parent, name, by: this.#id })
     })

@@ -11,7 +11,7 @@
  *
  * @module
  */
-import { Slab } from '../crypto/slab.ts'
+import { KEPT_SLAB_BYTES, Slab } from '../crypto/slab.ts'
 import { ByteReader } from './byte-reader.ts'
 import type { ByteWriter } from './byte-writer.ts'
 import type { LogNumbers } from './log-numbers.ts'
@@ -91,7 +91,8 @@ export class ContentIndex {
   readonly #pages: Table<Uint8Array>
   readonly #blocks: Table<number>
   readonly #superseded: Table<SupersededRow>
-  readonly #slab = new Slab()
+  /** Of hashes and of pages of small files. */
+  readonly #slab = new Slab(KEPT_SLAB_BYTES)
 
   /** @param tables - where its tables are added */
   constructor(tables: TableSet, logs: LogNumbers) {

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { NO_BYTES } from '../crypto/slab.ts'
 import { ByteReader } from './byte-reader.ts'
 import type { ByteWriter } from './byte-writer.ts'
 import type { Timestamp } from './clock.ts'
@@ -98,9 +99,6 @@ export interface InodeRecord {
   readonly directory?: DirectoryState
 }
 
-/** The target of what is no symbolic link. */
-export const NO_TARGET = new Uint8Array(0)
-
 const HAS_FAMILY = 1
 const HAS_LAST = 2
 const IS_DIRECTORY = 4
@@ -190,7 +188,7 @@ export function decodeInode(bytes: Uint8Array, logs: LogNumbers): InodeRecord {
   const links = Array.from({ length: reader.count(5) }, () => readLink(reader, logs))
   const [children, subdirectories, xattrs] = varints(reader, 3) as [number, number, number]
   const targetBytes = reader.varint()
-  const target = targetBytes === 0 ? NO_TARGET : reader.bytes(targetBytes).slice()
+  const target = targetBytes === 0 ? NO_BYTES : reader.bytes(targetBytes).slice()
   // One literal: parts that are spread into one another cost more than all that is read here.
   const record = {
     ino,

@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { Slab } from '../crypto/slab.ts'
+import { KEPT_SLAB_BYTES, NO_BYTES, Slab } from '../crypto/slab.ts'
 import { ByteReader } from './byte-reader.ts'
 import { ByteWriter } from './byte-writer.ts'
 import type { FamilyEvent } from './file-family.ts'
@@ -55,7 +55,7 @@ export class OperationHistory {
   readonly #logs: LogNumbers
   readonly #rows: Table<HistoryRow>
   readonly #writer = new ByteWriter(1024)
-  readonly #bodies = new Slab()
+  readonly #bodies = new Slab(KEPT_SLAB_BYTES)
   readonly #numbers: Pick<LogTable, 'numberOf' | 'logAt'>
 
   /** @param tables - where its table is added */
@@ -82,7 +82,7 @@ export class OperationHistory {
   /** Adds the operation that made a directory. */
   addDirectory(id: OperationId, ino: number): void {
     const steps = [{ family: ino, previous: undefined }]
-    this.#put(id, { typeNumber: MKDIR_NUMBER, steps, body: new Uint8Array(0) })
+    this.#put(id, { typeNumber: MKDIR_NUMBER, steps, body: NO_BYTES })
   }
 
   /** Adds an operation to families. */

@@ -27,6 +27,8 @@ export const ROWS_THAWED_PER_TURN = 1024
 
 /** Most rows are shorter than this. */
 const ROW_BYTES = 1024
+/** A writer that has written a longer row than this is not used again. */
+const WRITER_BYTES_MAX = 64 * 1024
 const GROUP_BYTES = 7
 const HEADER_BYTES = 1 + GROUP_BYTES
 
@@ -264,7 +266,7 @@ export class TableSet {
   readonly #sealer: RowSealer
   readonly #tables: Table<never>[] = []
   readonly #keys = new Slab()
-  readonly #writer = new ByteWriter(ROW_BYTES)
+  #writer = new ByteWriter(ROW_BYTES)
 
   /** @param parts - the store is borrowed: its owner closes it */
   constructor(parts: { readonly store: KeyValueStore; readonly sealer: RowSealer }) {
@@ -330,7 +332,9 @@ export class TableSet {
     // The same for each row: what is sealed is copied anyway.
     this.#writer.truncate(0)
     encode(this.#writer, value)
-    return this.#sealer.seal(key, this.#writer.view())
+    const content = this.#writer.view()
+    if (content.length > WRITER_BYTES_MAX) this.#writer = new ByteWriter(ROW_BYTES)
+    return this.#sealer.seal(key, content)
   }
 
   /** Opens a row's bytes. @throws {CryptoError} when they are not what was sealed under the key */

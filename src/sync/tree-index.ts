@@ -17,6 +17,7 @@
  */
 import { CryptoError } from '../crypto/crypto-error.ts'
 import type { RowSealer } from '../crypto/row-sealer.ts'
+import { NO_BYTES } from '../crypto/slab.ts'
 import { ByteReader } from './byte-reader.ts'
 import type { ByteWriter } from './byte-writer.ts'
 import type { Timestamp } from './clock.ts'
@@ -27,7 +28,7 @@ import { EntryCausality, type RecordedEntry } from './entry-causality.ts'
 import { FileFamilies } from './file-families.ts'
 import { deriveFamily, type FamilyEvent, type VersionEvent } from './file-family.ts'
 import { foldVersion, type VersionRun } from './fold-version.ts'
-import { decodeInode, encodeInode, NO_TARGET, type InodeRecord } from './inode-record.ts'
+import { decodeInode, encodeInode, type InodeRecord } from './inode-record.ts'
 import type { KeyValueStore } from './key-value-store.ts'
 import { LogNumbers } from './log-numbers.ts'
 import { logKey, type LogKey } from './log.ts'
@@ -674,7 +675,7 @@ const EPOCH = { sec: 0, nsec: 0 }
 
 /** What a file without a name has of its own before anything is set. */
 const NO_ATTRIBUTES = {
-  ...{ rdev: 0, size: 0, allocated: 0, links: [], target: NO_TARGET },
+  ...{ rdev: 0, size: 0, allocated: 0, links: [], target: NO_BYTES },
   ...{ children: 0, subdirectories: 0, xattrs: 0 }
 }
 

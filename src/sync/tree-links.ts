@@ -33,7 +33,7 @@ export function addFileLink(index: TreeRows, ino: number, link: FileLink): void 
 
 /** Hangs the one link of a file that was just made into its directory. */
 export function hangCreated(index: TreeRows, { ino, kind, links: [link] }: InodeRecord): void {
-  if (link === undefined) return
+  if (link === undefined) throw new TypeError('a file that was just made has a link')
   const claim = { ino, kind, link: link.id, by: link.id, rank: CLAIM_RANKS.file }
   refreshIf(index, hang(index, link, claim))
 }

@@ -53,8 +53,8 @@ export class FakeDrive implements ServedDrive {
   /** What `catchUp` yields, one after another; `syncStatus` gives the last one. */
   syncList: SyncStatus[] = [
     {
-      ...{ missingEntries: 0, awayEntries: 0, refusedEntries: 0, missingBytes: 0 },
-      ...{ online: 1, devices: 1 }
+      ...{ missingEntries: 0, unreachableEntries: 0, waitingEntries: 0, quarantinedEntries: 0 },
+      ...{ missingBytes: 0, online: 1, devices: 1 }
     }
   ]
   /** What `holders` lists. */

@@ -1,4 +1,4 @@
-/** What is known of and not merged is missing; away where nobody connected has it; or refused. */
+/** What is known of and not merged is missing; unreachable where nobody connected has it; or in quarantine. */
 import t from 'tap'
 import { missingEntriesOf, type KnownEntries } from '../../bin/missing-entries.ts'
 import { logKey, type LogKey } from '../../src/sync/log.ts'
@@ -15,33 +15,50 @@ function known(parts: Partial<KnownEntries>): KnownEntries {
 }
 
 t.test('nothing is missing where nothing is known of', async t => {
-  t.same(missingEntriesOf(known({})), { missing: 0, away: 0, refused: 0 })
+  t.same(missingEntriesOf(known({})), { missing: 0, unreachable: 0, quarantined: 0 })
   const merged = heads([A, 7])
-  t.same(missingEntriesOf(known({ merged, announced: [A] })), { missing: 0, away: 0, refused: 0 })
+  t.same(missingEntriesOf(known({ merged, announced: [A] })), {
+    missing: 0,
+    unreachable: 0,
+    quarantined: 0
+  })
 })
 
 t.test('what a connected device has is missing, also of a log that is not open here', async t => {
-  const peers = [{ connected: true, heads: heads([A, 10], [B, 5]) }]
+  const peers = [{ connected: true, hasToldHeads: true, heads: heads([A, 10], [B, 5]) }]
   const found = missingEntriesOf(known({ merged: heads([A, 4]), announced: [A], peers }))
-  t.same(found, { missing: 11, away: 0, refused: 0 })
+  t.same(found, { missing: 11, unreachable: 0, quarantined: 0 })
 })
 
-t.test('what only a device has that is not connected is away', async t => {
+t.test('what only a device has that is not connected is unreachable', async t => {
   const peers = [
-    { connected: false, heads: heads([A, 10], [C, 3]) },
-    { connected: true, heads: heads([A, 6]) }
+    { connected: false, hasToldHeads: false, heads: heads([A, 10], [C, 3]) },
+    { connected: true, hasToldHeads: true, heads: heads([A, 6]) }
   ]
   const merged = heads([A, 4])
   const found = missingEntriesOf(known({ merged, announced: [A], peers }))
-  t.same(found, { missing: 6, away: 4, refused: 0 }, 'and a log that was not announced is unknown')
+  t.same(
+    found,
+    { missing: 6, unreachable: 4, quarantined: 0 },
+    'and a log that was not announced is unknown'
+  )
   const arrived = missingEntriesOf(known({ merged, announced: [A], peers, arrived: () => 9 }))
-  t.same(arrived, { missing: 6, away: 1, refused: 0 }, 'what has arrived is not away')
+  t.same(arrived, { missing: 6, unreachable: 1, quarantined: 0 }, 'what has arrived is here')
 })
 
-t.test('what comes after an entry that breaks the rules is refused', async t => {
-  const peers = [{ connected: true, heads: heads([A, 10], [B, 2]) }]
+t.test('nothing is called unreachable while a device has not said what it has', async t => {
+  const peers = [
+    { connected: false, hasToldHeads: false, heads: heads([A, 10]) },
+    { connected: true, hasToldHeads: false, heads: heads() }
+  ]
+  const found = missingEntriesOf(known({ announced: [A], peers }))
+  t.same(found, { missing: 10, unreachable: 0, quarantined: 0 })
+})
+
+t.test('what is in quarantine is not missing', async t => {
+  const peers = [{ connected: true, hasToldHeads: true, heads: heads([A, 10], [B, 2]) }]
   const found = missingEntriesOf(
     known({ merged: heads([A, 4]), announced: [A, B], peers, quarantined: [A] })
   )
-  t.same(found, { missing: 2, away: 0, refused: 6 })
+  t.same(found, { missing: 2, unreachable: 0, quarantined: 6 })
 })

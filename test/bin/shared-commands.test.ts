@@ -110,7 +110,13 @@ t.test('versions are listed and written out', async t => {
 
 t.test('sync says what is missing, draws a bar, and gives up in time', async t => {
   const { home, drive } = await fakeDaemon(t)
-  const state = { awayEntries: 2, refusedEntries: 0, online: 0, devices: 1 }
+  const state = {
+    unreachableEntries: 2,
+    waitingEntries: 0,
+    quarantinedEntries: 0,
+    online: 0,
+    devices: 1
+  }
   const missing = { missingEntries: 2, missingBytes: 2048, ...state }
   drive.syncList = [missing, { missingEntries: 0, missingBytes: 0, ...state }]
   t.match(await text(syncCommand, home), 'everything known of is here; no other device is online')
@@ -124,35 +130,45 @@ t.test('sync says what is missing, draws a bar, and gives up in time', async t =
   await t.rejects(text(syncCommand, home, input([], { timeout: 'x' })), { code: 'USAGE' })
 })
 
+const NOTHING_MISSING: SyncStatus = {
+  ...{ missingEntries: 0, unreachableEntries: 0, waitingEntries: 0, quarantinedEntries: 0 },
+  ...{ missingBytes: 0, online: 1, devices: 2 }
+}
+
 t.test('sync says why something does not come', async t => {
   const { home, drive } = await fakeDaemon(t)
-  const state = { missingEntries: 5, missingBytes: 0, online: 1, devices: 2 }
   const said = async (parts: Partial<SyncStatus>): Promise<string> => {
-    drive.syncList = [{ ...state, awayEntries: 0, refusedEntries: 0, ...parts }]
+    drive.syncList = [{ ...NOTHING_MISSING, missingEntries: 5, ...parts }]
     return text(syncCommand, home)
   }
   t.match(await said({}), /^5 entries and 0 B of content are missing\n/)
-  t.match(await said({ awayEntries: 5 }), 'missing; no device that is online has the entries\n')
-  t.match(
-    await said({ awayEntries: 2 }),
-    'missing; no device that is online has 2 of the entries\n'
-  )
-  const refused = await said({ missingEntries: 0, refusedEntries: 3 })
-  t.match(refused, /^everything known of is here; 3 entries are refused for ever/)
+  const unreachable = 'missing; no device that is online has'
+  t.match(await said({ unreachableEntries: 5 }), `${unreachable} the entries\n`)
+  t.match(await said({ unreachableEntries: 2 }), `${unreachable} 2 of the entries\n`)
+  t.match(await said({ waitingEntries: 3 }), '; 3 entries are here and wait for others\n')
+  t.match(await said({ problem: 'the disk is full' }), '; the disk is full\n')
+})
+
+t.test('who waited is told by a failure that some entries are not taken', async t => {
+  const { home, drive } = await fakeDaemon(t)
+  drive.syncList = [{ ...NOTHING_MISSING, quarantinedEntries: 3 }]
+  const what = /^everything known of is here; 3 entries are not taken, `grove status` says why/
+  t.match(await text(syncCommand, home), what)
+  const waited = text(syncCommand, home, input([], { wait: true }))
+  await t.rejects(waited, { code: 'FAILED', message: what })
 })
 
 t.test('who waits in vain is told once, until something comes', async t => {
   let nowMs = 0
   const stall = new Stall(() => nowMs)
-  const state = { awayEntries: 0, refusedEntries: 0, missingBytes: 0, online: 1, devices: 1 }
   const after = (ms: number, missingEntries: number): boolean => {
     nowMs += ms
-    return stall.update({ ...state, missingEntries })
+    return stall.update({ ...NOTHING_MISSING, missingEntries })
   }
   t.notOk(after(0, 5))
   t.notOk(after(STALL_MS - 1, 5))
-  t.ok(after(1, 5))
-  t.notOk(after(STALL_MS, 5), 'once')
+  t.ok(after(1, 6), 'more that is missing is nothing that came')
+  t.notOk(after(STALL_MS, 6), 'once')
   t.notOk(after(1, 4))
   t.ok(after(STALL_MS, 4), 'and again when something came meanwhile')
   t.notOk(after(0, 0))

@@ -95,7 +95,13 @@ t.test('a client that leaves ends its cat', async t => {
 
 t.test('sync saves, tells progress while it waits, and the state at its end', async t => {
   const { client, drive, journal } = await fakeDaemon(t)
-  const state = { awayEntries: 0, refusedEntries: 0, online: 1, devices: 1 }
+  const state = {
+    unreachableEntries: 0,
+    waitingEntries: 0,
+    quarantinedEntries: 0,
+    online: 1,
+    devices: 1
+  }
   const missing = { missingEntries: 1, missingBytes: 9, ...state }
   const done = { missingEntries: 0, missingBytes: 0, ...state }
   drive.syncList = [missing, done]

@@ -51,6 +51,13 @@ function randomRun(random: SeededRandom, offset: number, length: number): Run {
   return { kind: 'block', offset, length, log, index, hash: filled(32, index), blockOffset }
 }
 
+t.test('keys of regions are those of indexes that were written before', async t => {
+  const bytesOf = (region: number): string =>
+    Buffer.from(regionSub(region), 'latin1').toString('hex')
+  t.equal(bytesOf(2 ** 32 + 0x8000_0005), '0180000005')
+  t.equal(bytesOf(258), '0000000102')
+})
+
 t.test('replaceRuns() leaves each byte where a naive array has it', async () => {
   for (let seed = 1; seed <= SEEDS; seed++) {
     const random = new SeededRandom(seed)

@@ -20,3 +20,10 @@ t.test('keys sort as numbers, and different numbers have different keys', async 
     })
   )
 })
+
+t.test('keys are those of indexes that were written before', async t => {
+  const bytesOf = (sub: string): string => Buffer.from(sub, 'latin1').toString('hex')
+  t.equal(bytesOf(numberSub(2 ** 40 + 0x8000_0001)), '010080000001')
+  t.equal(bytesOf(numberSub(2 ** 48 - 1)), 'ffffffffffff')
+  t.equal(bytesOf(operationSub(0x0102, 0x8000_0003)), '010280000003')
+})

@@ -53,6 +53,7 @@ import type { Indexed } from './open-index.ts'
 import { machineTag } from './machine-tag.ts'
 import type { PendingRecovery } from './pending-recovery.ts'
 import { jsonName, type JsonName } from './printable-name.ts'
+import { ProcessorShare } from './processor-share.ts'
 import type { Progress } from './progress-bar.ts'
 import type {
   ConnectOptions,
@@ -124,6 +125,7 @@ export class OpenedDrive implements ServedDrive {
   #network: DriveNetwork | undefined
   #stores: CustodyStores | undefined
   #connecting: Promise<void> | undefined
+  #share: ProcessorShare | undefined
   #closing: Promise<void> | undefined
 
   /** @internal */
@@ -200,6 +202,7 @@ export class OpenedDrive implements ServedDrive {
       files: this.#files,
       settings: () => this.#settings
     })
+    this.#share = ProcessorShare.ofThisSession(clock)
   }
 
   async status(): Promise<DriveStatus> {
@@ -235,7 +238,10 @@ export class OpenedDrive implements ServedDrive {
     }
     return Promise.resolve({
       vfs,
-      onServed: longWork.filesUsed,
+      onServed: () => {
+        longWork.filesUsed()
+        this.#share?.used()
+      },
       get openFiles() {
         return vfs.openFiles
       },
@@ -369,6 +375,7 @@ export class OpenedDrive implements ServedDrive {
     network.hurry()
     const graceMs = performance.now() + CONNECT_GRACE_MS
     for (;;) {
+      this.#share?.used()
       yield network.syncStatus
       const isAlone = network.syncStatus.devices === 0 || performance.now() > graceMs
       if (network.isComplete && (network.isInformed || isAlone)) return
@@ -441,6 +448,7 @@ export class OpenedDrive implements ServedDrive {
   async #closeNetwork(): Promise<void> {
     try {
       await this.#connecting
+      this.#share?.close()
       await this.#parts.recovery.close()
       await this.#network?.close()
     } finally {

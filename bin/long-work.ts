@@ -42,6 +42,8 @@ const machine: WorkTime = {
 
 /** Gives all long work of a process its turns. */
 export class LongWork {
+  /** Told of each step, but not of those in the background. Set by whoever wants to know. */
+  onStep: () => void = () => undefined
   readonly #time: WorkTime
   /** Who waits to make a step, in order. */
   readonly #waiting: (() => void)[] = []
@@ -123,6 +125,7 @@ export class LongWork {
     const isDue = this.#inBackground.length > 0 && this.#stepsBefore + 1 >= BACKGROUND_STEPS
     if (this.#waiting.length > 0 && !isDue) {
       this.#stepsBefore += 1
+      this.onStep()
       return this.#waiting.shift()
     }
     this.#stepsBefore = 0

@@ -203,6 +203,7 @@ export class OpenedDrive implements ServedDrive {
       settings: () => this.#settings
     })
     this.#share = ProcessorShare.ofThisSession(clock)
+    if (this.#share !== undefined) this.#parts.longWork.onStep = this.#share.stepped
   }
 
   async status(): Promise<DriveStatus> {

@@ -1,7 +1,8 @@
 /**
  * How much of the processors a daemon takes while other programs want them too. Who uses its files
- * waits for it, so it takes as much as any other program; while nobody does, what it does can wait:
- * a merge of what another device did must not slow down what the person does on this one.
+ * waits for it, and so does who waits for what was just written here: it takes as much as any other
+ * program. While it has long work, such as a merge of all that another device did in weeks, and
+ * nobody uses its files, it takes less: that can wait, and must not slow down what the person does.
  *
  * A daemon leads a session of its own, and sessions share processors by their autogroups, each with
  * a nice value of its own (sched(7), proc_pid_autogroup(5)). It only counts where processors are
@@ -12,8 +13,10 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import type { Clock, Timer } from '../src/sync/clock.ts'
 
-/** Nobody uses a daemon when nobody did for this long, in milliseconds. */
-export const QUIET_MS = 500
+/** It is looked so often what a daemon does, in milliseconds. */
+export const LOOK_MS = 500
+/** Work is long that makes so many steps between two looks. */
+export const LONG_STEPS = 8
 /** The nice value meanwhile: about a tenth of the share of a program that wants a processor. */
 export const QUIET_NICE = 10
 
@@ -34,13 +37,13 @@ export class ProcessorShare {
   readonly #parts: ProcessorShareParts
   #isQuiet = false
   #wasUsed = false
+  #steps = 0
   #timer: Timer | undefined
   #isClosed = false
 
   /** @param parts - borrowed */
   constructor(parts: ProcessorShareParts) {
     this.#parts = parts
-    this.#wait()
   }
 
   /** The share of this process; undefined where it leads no session, or sessions do not share. */
@@ -52,26 +55,37 @@ export class ProcessorShare {
   /** Says that somebody waits for this daemon. */
   readonly used = (): void => {
     this.#wasUsed = true
-    // The kernel takes only so many changes a second: then it is tried again at the next use.
-    if (!this.#isQuiet || !this.#parts.setNice(0)) return
-    this.#isQuiet = false
-    this.#wait()
+    this.#setQuiet(false)
+  }
+
+  /** Says that a step of long work is made. */
+  readonly stepped = (): void => {
+    this.#steps += 1
+    if (this.#timer === undefined && !this.#isClosed) this.#lookLater()
   }
 
   /** Takes the usual share for good. Idempotent. */
   close(): void {
     this.#isClosed = true
     this.#timer?.cancel()
-    this.used()
+    this.#setQuiet(false)
   }
 
-  #wait(): void {
-    if (this.#isClosed) return
+  #lookLater(): void {
     this.#wasUsed = false
-    this.#timer = this.#parts.clock.after(QUIET_MS, () => {
-      this.#isQuiet = !this.#wasUsed && this.#parts.setNice(QUIET_NICE)
-      if (!this.#isQuiet) this.#wait()
+    this.#steps = 0
+    this.#timer = this.#parts.clock.after(LOOK_MS, () => {
+      this.#timer = undefined
+      const isLong = this.#steps >= LONG_STEPS
+      this.#setQuiet(isLong && !this.#wasUsed)
+      if (isLong || this.#isQuiet) this.#lookLater()
     })
+  }
+
+  /** The kernel takes only so many changes a second: what it does not take is tried again. */
+  #setQuiet(isQuiet: boolean): void {
+    if (isQuiet === this.#isQuiet || !this.#parts.setNice(isQuiet ? QUIET_NICE : 0)) return
+    this.#isQuiet = isQuiet
   }
 }
 

@@ -1,9 +1,9 @@
-/** A daemon that nobody uses leaves the processors to others, and takes its share when it is used. */
+/** A daemon with long work leaves the processors to others while nobody uses its files. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import t from 'tap'
-import { ProcessorShare, QUIET_MS, QUIET_NICE } from '../../bin/processor-share.ts'
+import { LONG_STEPS, LOOK_MS, ProcessorShare, QUIET_NICE } from '../../bin/processor-share.ts'
 import { VirtualClock } from '../support/virtual-clock.ts'
 
 function shareOf(): {
@@ -22,35 +22,52 @@ function shareOf(): {
   return { clock, share: new ProcessorShare({ clock, setNice }), set, kernel }
 }
 
-t.test('it is quiet while nobody uses it, and not when somebody does', async t => {
+t.test('it is quiet while it has long work and nobody uses it', async t => {
   const { clock, share, set } = shareOf()
-  clock.advance(QUIET_MS - 1)
-  t.strictSame(set, [])
-  clock.advance(1)
+  const works = (looks: number, isUsed = false): void => {
+    for (let step = 0; step < looks * LONG_STEPS * 2; step++) {
+      share.stepped()
+      if (isUsed) share.used()
+      clock.advance(LOOK_MS / LONG_STEPS / 2)
+    }
+  }
+  clock.advance(100 * LOOK_MS)
+  t.strictSame(set, [], 'nothing to do')
+  for (let step = 0; step < 20; step++) {
+    share.stepped()
+    clock.advance(2 * LOOK_MS)
+  }
+  t.strictSame(set, [], 'a step now and then is no long work')
+  works(3)
   t.strictSame(set, [QUIET_NICE])
-  clock.advance(100 * QUIET_MS)
   share.used()
   t.strictSame(set, [QUIET_NICE, 0], 'at once')
-  for (let times = 0; times < 10; times++) {
-    clock.advance(QUIET_MS / 2)
-    share.used()
-  }
+  works(5, true)
   t.strictSame(set, [QUIET_NICE, 0], 'as long as it is used')
-  clock.advance(2 * QUIET_MS)
+  works(3)
   t.strictSame(set, [QUIET_NICE, 0, QUIET_NICE])
+  clock.advance(2 * LOOK_MS)
+  t.strictSame(set, [QUIET_NICE, 0, QUIET_NICE, 0], 'the work is done')
+  works(3)
   share.close()
   share.close()
-  t.strictSame(set, [QUIET_NICE, 0, QUIET_NICE, 0])
-  clock.advance(10 * QUIET_MS)
-  t.equal(set.length, 4, 'nothing after its end')
+  works(3)
+  t.strictSame(set, [QUIET_NICE, 0, QUIET_NICE, 0, QUIET_NICE, 0], 'nothing after its end')
 })
 
 t.test('what the kernel does not take is tried again', async t => {
   const { clock, share, set, kernel } = shareOf()
   kernel.isWilling = false
-  clock.advance(3 * QUIET_MS)
+  const works = (): void => {
+    for (let step = 0; step < 4 * LONG_STEPS; step++) {
+      share.stepped()
+      clock.advance(LOOK_MS / LONG_STEPS / 2)
+    }
+  }
+  works()
+  t.strictSame(set, [])
   kernel.isWilling = true
-  clock.advance(QUIET_MS)
+  works()
   t.strictSame(set, [QUIET_NICE])
   kernel.isWilling = false
   share.used()
@@ -71,7 +88,10 @@ import { SystemClock } from ${moduleOf('system-clock')}
 const nice = () => readFileSync('/proc/self/autogroup', 'utf8').trim().split(' ').at(-1)
 const share = ProcessorShare.ofThisSession(new SystemClock())
 if (share) {
-  while (nice() !== '${QUIET_NICE}') await new Promise(resolve => setTimeout(resolve, 20))
+  while (nice() !== '${QUIET_NICE}') {
+    share.stepped()
+    await new Promise(resolve => setTimeout(resolve, 10))
+  }
   while (nice() !== '0') { share.used(); await new Promise(resolve => setTimeout(resolve, 20)) }
   share.close()
 }

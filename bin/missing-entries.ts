@@ -54,7 +54,7 @@ export function missingEntriesOf(known: KnownEntries): MissingEntries {
   return { missing, unreachable: isInformed ? missing - reachable : 0, quarantined }
 }
 
-/** As far as any of some devices said that a log goes, or as has arrived here. */
+/** How long a log is as far as is known: what any of the devices said, or what has arrived here. */
 export function lengthAmong(
   peers: readonly Pick<PeerStatus, 'heads'>[],
   log: LogKey,

@@ -1,8 +1,8 @@
 /**
- * How much of the processors a daemon takes while other programs want them too. Who uses its files
- * waits for it, and so does who waits for what was just written here: it takes as much as any other
- * program. While it has long work, such as a merge of all that another device did in weeks, and
- * nobody uses its files, it takes less: that can wait, and must not slow down what the person does.
+ * How much of the processors a daemon takes while other programs want them too: as much as any
+ * other program, because somebody may wait for its files or for what was just written here. Only
+ * while it has long work and nobody uses its files it takes less. A merge of all that another
+ * device did in weeks can wait, and must not slow down what the person does.
  *
  * A daemon leads a session of its own, and sessions share processors by their autogroups, each with
  * a nice value of its own (sched(7), proc_pid_autogroup(5)). It only counts where processors are

@@ -24,7 +24,7 @@ export class Slab {
   #buffer: ArrayBuffer
   #used = 0
 
-  /** @param size - of each buffer, in bytes; it lives as long as any byte string cut from it */
+  /** @param size - bytes of each buffer, which lives as long as any byte string cut from it */
   constructor(size = SLAB_BYTES) {
     this.#size = size
     this.#buffer = new ArrayBuffer(size)

@@ -94,8 +94,11 @@ function sessionOfThisProcess(): number {
   return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[SESSION_FIELD])
 }
 
+/** A value that somebody else set is left as it is. */
 function setSessionNice(nice: number): boolean {
   try {
+    const current = Number(readFileSync(AUTOGROUP_FILE, 'latin1').trim().split(' ').at(-1))
+    if (current !== 0 && current !== QUIET_NICE) return false
     writeFileSync(AUTOGROUP_FILE, String(nice))
     return true
   } catch {

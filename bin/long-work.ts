@@ -10,6 +10,8 @@
  * rest, so that a call is held up by one step and not by one for each of its requests. That costs
  * a part of the time of the steps at most: programs that never rest do not stop a merge.
  *
+ * A step that lasts a while may look whether somebody waits, and end sooner.
+ *
  * What can wait works in the background: its steps come when nobody else has one to make,
  * and now and then while others have, so that a long merge does not stop it.
  *
@@ -44,6 +46,8 @@ const machine: WorkTime = {
 export class LongWork {
   /** Told of each step, but not of those in the background. Set by whoever wants to know. */
   onStep: () => void = () => undefined
+  /** Whether a program waits for an answer about its files. Set by whoever can tell. */
+  isAsked: () => boolean = () => false
   readonly #time: WorkTime
   /** Who waits to make a step, in order. */
   readonly #waiting: (() => void)[] = []

@@ -129,6 +129,7 @@ export class Mounts {
       const { vfs, onServed } = files
       const options = { vfs, directory: path, readOnly, allowOther, report, onServed }
       const { mount, driver, notice } = await this.#run(request.driver, options)
+      files.onMounted(mount)
       const status = { directory: path, driver, readOnly }
       this.#mounted = { mount, files, status, request: { ...request, directory: path } }
       this.#watch(this.#mounted)

@@ -102,6 +102,7 @@ async function openReplica(options: IndexedOptions): Promise<Indexed> {
       earlier: logs.earlier,
       remotes,
       yieldToEventLoop: longWork.yieldToEventLoop,
+      isAwaited: () => longWork.isAsked(),
       device: deviceNameOf(keys),
       drive: keys.drive,
       keys: keys.keys,

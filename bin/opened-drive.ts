@@ -234,6 +234,7 @@ export class OpenedDrive implements ServedDrive {
     this.#open.add(vfs)
     const close = async (): Promise<void> => {
       if (!this.#open.delete(vfs)) return
+      longWork.isAsked = () => false
       vfs.close()
       await replica.sync()
     }
@@ -242,6 +243,9 @@ export class OpenedDrive implements ServedDrive {
       onServed: () => {
         longWork.filesUsed()
         this.#share?.used()
+      },
+      onMounted: ({ isAsked = () => false }) => {
+        longWork.isAsked = isAsked
       },
       get openFiles() {
         return vfs.openFiles

@@ -14,9 +14,9 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import type { Clock, Timer } from '../src/sync/clock.ts'
 
 /** It is looked so often what a daemon does, in milliseconds. */
-export const LOOK_MS = 500
+export const LOOK_MS = 250
 /** Work is long that makes so many steps between two looks. */
-export const LONG_STEPS = 8
+export const LONG_STEPS = 4
 /** The nice value meanwhile: about a tenth of the share of a program that wants a processor. */
 export const QUIET_NICE = 10
 

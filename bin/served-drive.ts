@@ -4,6 +4,7 @@
  *
  * @module
  */
+import type { Mount } from '../src/fs/fuse/mount.ts'
 import type { Vfs } from '../src/fs/vfs.ts'
 import type { Name } from '../src/sync/operation.ts'
 import type {
@@ -42,6 +43,8 @@ export interface ServedVfs {
   readonly openFiles: number
   /** To be told when file operations were served: long work waits until files are at rest. */
   readonly onServed: () => void
+  /** To be told who serves it. @param mount - borrowed until the file system is closed */
+  readonly onMounted: (mount: Pick<Mount, 'isAsked'>) => void
   /** Commits what is written and lets go. Idempotent. */
   close(): Promise<void>
 }

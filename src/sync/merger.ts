@@ -33,6 +33,8 @@ import type { ViewChanges } from './view-changes.ts'
 
 /** How long a batch should take at most, in milliseconds; one entry may take longer. */
 export const BATCH_MS = 8
+/** It takes no longer than this, in milliseconds, where somebody waits for it to be over. */
+export const AWAITED_BATCH_MS = 2
 /**
  * A batch takes up no further entry that would make it have more operations than this. What it
  * takes to show them is only known at its end.
@@ -91,6 +93,8 @@ export interface MergerParts {
   readonly clock: Clock
   /** Lets others have their turn. */
   readonly yieldToEventLoop: () => Promise<void>
+  /** Whether somebody waits for a batch to be over. */
+  readonly isAwaited: () => boolean
 }
 
 /** What happens around a batch; all but `room` within its tick. */
@@ -288,7 +292,10 @@ export class Merger {
   /** Opens what was read and applies what can be applied, as long as the time of a batch lasts. */
   #work(): boolean {
     const startMs = this.#nowMs()
-    const isTimeUp = (): boolean => Math.abs(this.#nowMs() - startMs) >= BATCH_MS
+    const isTimeUp = (): boolean => {
+      const tookMs = Math.abs(this.#nowMs() - startMs)
+      return tookMs >= BATCH_MS || (tookMs >= AWAITED_BATCH_MS && this.#parts.isAwaited())
+    }
     let done = 0
     try {
       for (const queue of this.#queues.values()) {

@@ -62,6 +62,8 @@ export interface ReplicaParts {
   readonly fetchDeadlineMs?: number
   /** Lets file operations and the network have their turn: called between batches of a merge. */
   readonly yieldToEventLoop: () => Promise<void>
+  /** Whether somebody waits for such a turn; absent where that cannot be told. */
+  readonly isAwaited?: () => boolean
   /** The attested name of this device, for names that people read. */
   readonly device?: string
   /** The drive's id, 32 bytes. */
@@ -228,7 +230,7 @@ export class Replica {
     const operationLogs = new Map<LogKey, ReadableLog>()
     const treeHashOf = treeHashesOf(operationLogs)
     const merger = new Merger({
-      ...{ index, heads, clock, yieldToEventLoop },
+      ...{ index, heads, clock, yieldToEventLoop, isAwaited: parts.isAwaited ?? (() => false) },
       sealerOf: log => sealerOf(parts, 'entry', log)
     })
     const flusher = new IndexFlusher({

@@ -80,6 +80,8 @@ export class FakeDrive implements ServedDrive {
   survival: SurvivalStatus | undefined
   /** Makes the next request fail. */
   failure: Error | undefined
+  /** Who served its file systems. */
+  readonly mounts: Pick<Mount, 'isAsked'>[] = []
   readonly #journal: Journal
 
   constructor(journal: Journal) {
@@ -112,7 +114,10 @@ export class FakeDrive implements ServedDrive {
     // Nobody looks inside it: the drivers are fakes too.
     const vfs = {} as Vfs
     const close = (): Promise<void> => this.#say('close vfs')
-    return Promise.resolve({ vfs, onServed: () => undefined, openFiles: 3, close })
+    return Promise.resolve({
+      ...{ vfs, onServed: () => undefined, openFiles: 3, close },
+      onMounted: mount => this.mounts.push(mount)
+    })
   }
 
   async *verify(signal: AbortSignal): AsyncGenerator<VerifyEvent> {

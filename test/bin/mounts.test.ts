@@ -27,8 +27,9 @@ async function setUp(t: Test) {
 }
 
 t.test('mount() and unmount() open and close a file system', async t => {
-  const { mounts, journal, directory, request } = await setUp(t)
+  const { mounts, drive, linux, journal, directory, request } = await setUp(t)
   t.strictSame(await mounts.mount(request), { directory, driver: 'linux', readOnly: false })
+  t.equal(drive.mounts[0], linux.mounts[0], 'the drive knows who asks it')
   t.strictSame(mounts.list, [{ directory, driver: 'linux', readOnly: false }])
   t.equal(mounts.openFiles, 3)
   t.equal(await mounts.unmount({ lazy: false }), directory)

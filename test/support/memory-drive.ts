@@ -75,6 +75,8 @@ export class MemoryDrive implements LogSource {
   isStuck = false
   /** Called whenever a merge gives the event loop back. */
   onYield: () => void = () => undefined
+  /** Whether somebody waits for a batch of a merge to be over. */
+  isAwaited: () => boolean = () => false
   /** Time. */
   readonly clock: VirtualClock
   /** Free bytes of the disk, for the file system to look at. */
@@ -194,6 +196,7 @@ export class MemoryDrive implements LogSource {
       device: this.device,
       remotes: this.#known.map(keys => this.#remotePair(keys)),
       yieldToEventLoop: () => this.#yieldToEventLoop(),
+      isAwaited: () => this.isAwaited(),
       drive: MEMORY_DRIVE_ID,
       keys: this.#keys,
       indexKey: new Uint8Array(32).fill(9),

@@ -101,6 +101,9 @@ let served = 0
 /** What the fuse-native driver has not, it has not here either. */
 type ServedMount = Mount & Partial<Pick<LinuxMount, 'requestCounts' | 'notifier'>>
 
+/** How long the process works without a break until a program asks, in milliseconds. */
+const BUSY_MS_MAX = 10_000
+
 const commands: Record<string, (mount: ServedMount, args: readonly unknown[]) => unknown> = {
   state: (mount): ServerState => ({
     requests: mount.requestCounts?.() ?? {},
@@ -112,6 +115,12 @@ const commands: Record<string, (mount: ServedMount, args: readonly unknown[]) =>
     notifier: mount.notifier?.status() ?? { queued: 0, sent: 0, missed: 0, failed: 0 },
     reports
   }),
+  /** Works without a break until a program waits for an answer. @returns whether one does */
+  busyUntilAsked: mount => {
+    const end = performance.now() + BUSY_MS_MAX
+    while (mount.isAsked?.() !== true) if (performance.now() > end) return false
+    return true
+  },
   unmount: async (mount, [lazy]) => mount.unmount({ lazy: lazy === true }),
   ended: async mount => mount.ended,
   holdUp: (_mount, [isHeldUp]) => habits.holdUp(isHeldUp === true),

@@ -10,6 +10,8 @@ import { ENTRIES_AHEAD_MAX } from '../../src/sync/entry-queue.ts'
 import type { Entry } from '../../src/sync/entry.ts'
 import { ENTRY_BYTES_MAX, logKey, type LogKey } from '../../src/sync/log.ts'
 import {
+  AWAITED_BATCH_MS,
+  BATCH_MS,
   BATCH_OPERATIONS_MAX,
   BYTES_AHEAD_MAX,
   FAMILIES_WAITING_MAX,
@@ -356,6 +358,32 @@ t.test(
     await drive.close()
   }
 )
+
+t.test('a batch is over sooner when somebody waits for it', async t => {
+  const [a, lookMs] = [new EntryAuthor('a'), 0.25]
+  const count = 200
+  for (let i = 0; i < count; i++) await a.write([mkdir(String(i))])
+  for (const isAwaited of [false, true]) {
+    const drive = await MemoryDrive.create({ device: 'reader' })
+    drive.isAwaited = () => isAwaited
+    const now = drive.clock.now.bind(drive.clock)
+    drive.clock.now = () => {
+      drive.clock.advance(lookMs)
+      return now()
+    }
+    const counts: number[] = []
+    drive.replica.onMerged = () => {
+      counts.push(namesOf(drive).length - counts.reduce((sum, made) => sum + made, 0))
+    }
+    await drive.receiveFrom(a)
+    await drive.replica.settled()
+    t.equal(namesOf(drive).length, count)
+    const most = Math.max(...counts) * lookMs
+    if (isAwaited) t.ok(most <= AWAITED_BATCH_MS, `${most} ms`)
+    else t.ok(most > AWAITED_BATCH_MS && most <= BATCH_MS, `${most} ms`)
+    await drive.close()
+  }
+})
 
 t.test('files are derived anew within a batch too, so that its time is known', async t => {
   const [a, b] = [new EntryAuthor('a'), new EntryAuthor('b')]

@@ -130,6 +130,8 @@ class FuseMount implements LinuxMount {
     })
   }
 
+  readonly isAsked = (): boolean => this.#device.isReadable() > 0
+
   requestCounts(): Record<string, number> {
     return this.#session.requestCounts()
   }

@@ -52,6 +52,8 @@ export interface Mount {
   readonly directory: string
   /** Resolves when the kernel has let go of the mount, for whatever reason. */
   readonly ended: Promise<void>
+  /** Whether a program waits for an answer; the driver fuse-native cannot tell. */
+  readonly isAsked?: () => boolean
   /**
    * Unmounts and waits until requests under way are answered. Idempotent.
    *

@@ -45,6 +45,11 @@ t.test('on one mount', mountable, async t => {
     await inProcess((fs, directory) => ({ names: fs.readdirSync(directory) }), mount.directory)
     t.ok((await mount.state()).served > before.served)
   })
+  await t.test('it knows within a tick whether a program waits for an answer', async t => {
+    const asked = mount.command('busyUntilAsked')
+    await inProcess((fs, directory) => ({ names: fs.readdirSync(directory) }), mount.directory)
+    t.equal(await asked, true)
+  })
   await testCounts(t, mount)
   await testListingCounts(t, mount)
   await testNames(t, mount)

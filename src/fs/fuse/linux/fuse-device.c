@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <node_api.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -386,6 +387,16 @@ static napi_value device_read(napi_env env, napi_callback_info info) {
   return number(env, length == -EAGAIN ? 0 : length);
 }
 
+/* isReadable(): 1 if a request waits to be read, or the mount has ended; 0 if not. */
+static napi_value device_is_readable(napi_env env, napi_callback_info info) {
+  size_t count = 0;
+  Device *device = device_of(env, info, &count, NULL);
+  if (device == NULL) return NULL;
+  if (device->fd < 0) return number(env, 0);
+  struct pollfd request = {.fd = device->fd, .events = POLLIN};
+  return number(env, poll(&request, 1, 0) > 0);
+}
+
 /* reply(length): writes the first `length` bytes of the reply buffer. */
 static napi_value device_reply(napi_env env, napi_callback_info info) {
   size_t count = 1;
@@ -733,6 +744,7 @@ NAPI_MODULE_INIT() {
   napi_property_descriptor methods[] = {
       METHOD("start", device_start),
       METHOD("startNotifier", device_start_notifier),
+      METHOD("isReadable", device_is_readable),
       METHOD("read", device_read),
       METHOD("reply", device_reply),
       METHOD("replyParts", device_reply_parts),

@@ -20,6 +20,8 @@ export const ADDON_PATH = 'build/fuse-device.node'
 export interface FuseDevice extends FuseChannel, NotificationQueue {
   /** Calls `onReadable` whenever requests are there. */
   start(): number
+  /** @returns 1 if a request waits to be read or the mount has ended, 0 if not */
+  isReadable(): number
   /** Starts the thread that notifications are sent from. */
   startNotifier(queuedMax: number, queuedBytesMax: number): number
   /** Stops and closes the descriptor, which ends the mount. Idempotent. */

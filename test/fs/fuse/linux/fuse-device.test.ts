@@ -71,6 +71,17 @@ t.test('a turn reads what is there, up to its limit, and comes again', { skip },
   t.strictSame(turns.slice(0, 2), [['x'.repeat(100)], ['x'.repeat(50)]])
 })
 
+t.test('whether something waits is known without reading it', { skip }, async t => {
+  const { device, kernel } = piped(t, loadFuseAddon(), () => undefined)
+  t.equal(device.isReadable(), 0)
+  writeSync(kernel, 'x')
+  t.equal(device.isReadable(), 1)
+  t.equal(device.isReadable(), 1, 'it is still there')
+  t.equal(device.read(false), 0, 'not outside of a turn')
+  device.close()
+  t.equal(device.isReadable(), 0)
+})
+
 t.test('a turn is over when its time is', { skip }, async t => {
   const addon = loadFuseAddon()
   let reads = 0

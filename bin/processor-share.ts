@@ -1,8 +1,8 @@
 /**
- * How much of the processors a daemon takes while other programs want them too: as much as any
- * other program, because somebody may wait for its files or for what was just written here. Only
- * while it has long work and nobody uses its files it takes less. A merge of all that another
- * device did in weeks can wait, and must not slow down what the person does.
+ * A daemon's share of the processors where they are short. It is that of any other program,
+ * because somebody may wait for its files or for what was just written here. While it has long
+ * work and nobody uses its files it is smaller: a merge of all that another device did in weeks
+ * can wait, and must not slow down what the person does.
  *
  * A daemon leads a session of its own, and sessions share processors by their autogroups, each with
  * a nice value of its own (sched(7), proc_pid_autogroup(5)). It only counts where processors are
@@ -28,7 +28,7 @@ const SESSION_FIELD = 3
 export interface ProcessorShareParts {
   /** Time. */
   readonly clock: Clock
-  /** Sets the nice value of the session. @returns whether that was done */
+  /** Sets the nice value of the session. @returns false when that has to be tried again */
   readonly setNice: (nice: number) => boolean
 }
 
@@ -94,11 +94,11 @@ function sessionOfThisProcess(): number {
   return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[SESSION_FIELD])
 }
 
-/** A value that somebody else set is left as it is. */
+/** A value that somebody else set is left as it is: then there is nothing to try again. */
 function setSessionNice(nice: number): boolean {
   try {
     const current = Number(readFileSync(AUTOGROUP_FILE, 'latin1').trim().split(' ').at(-1))
-    if (current !== 0 && current !== QUIET_NICE) return false
+    if (current !== 0 && current !== QUIET_NICE) return true
     writeFileSync(AUTOGROUP_FILE, String(nice))
     return true
   } catch {

@@ -24,7 +24,7 @@ export class Slab {
   #buffer: ArrayBuffer
   #used = 0
 
-  /** @param size - bytes of each buffer, which lives as long as any byte string cut from it */
+  /** @param size - of each buffer, in bytes; a byte string keeps all of the buffer it is cut from */
   constructor(size = SLAB_BYTES) {
     this.#size = size
     this.#buffer = new ArrayBuffer(size)

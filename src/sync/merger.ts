@@ -33,7 +33,7 @@ import type { ViewChanges } from './view-changes.ts'
 
 /** How long a batch should take at most, in milliseconds; one entry may take longer. */
 export const BATCH_MS = 8
-/** It takes no longer than this, in milliseconds, where somebody waits for it to be over. */
+/** The same, in milliseconds, where somebody waits for the batch to be over. */
 export const AWAITED_BATCH_MS = 2
 /**
  * A batch takes up no further entry that would make it have more operations than this. What it

@@ -82,7 +82,7 @@ function moduleOf(name: string): string {
 }
 
 const SCRIPT = `
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { ProcessorShare } from ${moduleOf('processor-share')}
 import { SystemClock } from ${moduleOf('system-clock')}
 const nice = () => readFileSync('/proc/self/autogroup', 'utf8').trim().split(' ').at(-1)
@@ -93,7 +93,17 @@ if (share) {
     await new Promise(resolve => setTimeout(resolve, 10))
   }
   while (nice() !== '0') { share.used(); await new Promise(resolve => setTimeout(resolve, 20)) }
+  while (nice() !== '5') {
+    try { writeFileSync('/proc/self/autogroup', '5') } catch {}
+    await new Promise(resolve => setTimeout(resolve, 20))
+  }
+  const until = performance.now() + ${3 * LOOK_MS}
+  while (performance.now() < until) {
+    share.stepped()
+    await new Promise(resolve => setTimeout(resolve, 10))
+  }
   share.close()
+  if (nice() !== '5') throw new Error('what somebody else set is gone')
 }
 console.log(share === undefined ? 'none' : 'both')
 `

@@ -181,6 +181,7 @@ declare module 'hypercore' {
 
   /** A range that is being downloaded. */
   export interface CoreDownload {
+    /** Asks for no more of it; what is under way arrives. */
     destroy(): void
   }
 

@@ -14,6 +14,7 @@
  * @module
  */
 import Hypercore, {
+  type CoreDownload,
   type CorePeer,
   type CoreProof,
   type CoreRequest,
@@ -40,7 +41,7 @@ export const LOG_USER_DATA_BYTES = 32
 /** A core of any device; see `types/hypercore.d.ts`. */
 export type Core = Hypercore
 
-export type { CorePeer, CoreProof, CoreRequest, Manifest, ProofNode }
+export type { CoreDownload, CorePeer, CoreProof, CoreRequest, Manifest, ProofNode }
 
 /** What makes a log of another device: the same two give the same log. */
 export interface RemoteLogIdentity {

@@ -12,7 +12,7 @@
 import { equalBytes } from '../crypto/sodium.ts'
 import type { BlockSet } from '../sync/block-bitmap.ts'
 import type { LogKey } from '../sync/log.ts'
-import type { Core, CorePeer, CoreProof, CoreRequest } from './core-slot.ts'
+import type { Core, CoreDownload, CorePeer, CoreProof, CoreRequest } from './core-slot.ts'
 import { isReady, LimitedPeer, NO_REASON } from './limited-peer.ts'
 import type { ParkedPush, ParkedPushes } from './parked-pushes.ts'
 import type { SpaceGuard } from './space-guard.ts'
@@ -79,7 +79,7 @@ export class ReplicatedCore {
   readonly #watchers = new Set<CoreWatcher>()
   /** What was sent unasked and may be wanted yet; absent when hypercore has it. */
   #parked: ParkedPushes | undefined
-  #isFollowed = false
+  #following: CoreDownload | undefined
   #isFrozen = false
   #isStarved = false
 
@@ -148,9 +148,13 @@ export class ReplicatedCore {
 
   /** Downloads every entry, those to come too. Idempotent. */
   follow(): void {
-    if (this.#isFollowed || this.#isFrozen) return
-    this.#isFollowed = true
-    this.#core.download({ start: 0, end: -1 })
+    if (!this.#isFrozen) this.#following ??= this.#core.download({ start: 0, end: -1 })
+  }
+
+  /** Asks for no further entries until {@link ReplicatedCore.follow}; takes those sent unasked. Idempotent. */
+  unfollow(): void {
+    this.#following?.destroy()
+    this.#following = undefined
   }
 
   /**

@@ -24,6 +24,7 @@ import { PeerSession, type SessionEnd } from './peer-session.ts'
 import { RefusedPeers } from './refused-peers.ts'
 import type { ReplicatedCore } from './replicated-core.ts'
 import { SPACE_RETRY_BYTES, SPACE_RETRY_MS } from './space-guard.ts'
+import { UploadTurns } from './upload-turns.ts'
 
 /** How often heads are sent to a peer at most, in milliseconds. */
 export const HEADS_INTERVAL_MS = 200
@@ -156,6 +157,7 @@ export class Replication {
   readonly #sessions = new Set<PeerSession>()
   readonly #peers = new Map<string, PeerRecord>()
   readonly #refused: RefusedPeers
+  readonly #turns: UploadTurns
   readonly #ends = { stranger: 0, 'no-member': 0, malformed: 0, flood: 0, gone: 0 }
   readonly #frozen: LogKey[] = []
   /** The contiguous length that was last reported, of each operation log. */
@@ -183,6 +185,8 @@ export class Replication {
   constructor(parts: ReplicationParts) {
     this.#parts = parts
     this.#refused = new RefusedPeers(parts.clock)
+    const { clock, device } = parts
+    this.#turns = new UploadTurns({ clock, device, onChange: () => this.#turn() })
     this.#takesContent = parts.takesContent
     const { operationLog, contentLog } = this.#current()
     const lengths = {
@@ -286,6 +290,7 @@ export class Replication {
     this.#headsTimer?.cancel()
     this.#announceTimer?.cancel()
     this.#spaceTimer?.cancel()
+    this.#turns.close()
     network.mayConnect = () => false
     if (this.#topic !== undefined) network.leave(this.#topic)
     for (const { network: publicKey } of this.#parts.members.all())
@@ -347,6 +352,7 @@ export class Replication {
     if (record?.session !== session) return
     record.session = undefined
     record.lastSeenMs = this.#nowMs()
+    if (session.member !== undefined) this.#turns.gone(session.member.id)
     if (this.#closing === undefined) this.#parts.onPeers()
   }
 
@@ -411,7 +417,16 @@ export class Replication {
   #follow({ operationLog }: Announcement): void {
     const core = this.#core(operationLog.key)
     this.#reported.set(operationLog.key, core.contiguousLength)
-    core.follow()
+    if (!this.#turns.isWaiting || this.#parts.pairs.isOwn(operationLog.key)) core.follow()
+  }
+
+  /** Asks for operations of others, or no more for now. */
+  #turn(): void {
+    for (const { operationLog } of this.#parts.pairs.remotes) {
+      const core = this.#core(operationLog.key)
+      if (this.#turns.isWaiting) core.unfollow()
+      else core.follow()
+    }
   }
 
   #attach({ operationLog, contentLog }: Announcement, { connection }: PeerSession): void {
@@ -464,6 +479,7 @@ export class Replication {
     const record = this.#record(session)
     if (record === undefined) return
     const { heads: known } = record
+    const isFirst = record.session === session && !record.hasToldHeads
     if (record.session === session) record.hasToldHeads = true
     for (const [log, length] of heads) {
       // It is said once, and may come before the log is opened whose announcement came before it.
@@ -471,6 +487,10 @@ export class Replication {
       const isKept = isKnown || known.size < UNKNOWN_HEADS_MAX
       if (isKept) known.set(log, length)
     }
+    const { member } = session
+    if (member === undefined || record.session !== session) return
+    if (isFirst) this.#turns.meet(member.id, this.#parts.heads(), known)
+    else this.#turns.told(member.id, known)
   }
 
   #tellHeads(): void {

@@ -13,6 +13,7 @@ import {
 } from '../../src/replication/replication.ts'
 import { MESSAGE_ITEMS_MAX, type SessionMessage } from '../../src/replication/session-message.ts'
 import { SPACE_RETRY_MS } from '../../src/replication/space-guard.ts'
+import { TURN_MS_MAX } from '../../src/replication/upload-turns.ts'
 import { logKey } from '../../src/sync/log.ts'
 import { SyncError } from '../../src/sync/sync-error.ts'
 import { cloneStore } from '../support/cut-wal.ts'
@@ -84,6 +85,60 @@ t.test('two devices: what was there before is caught up, what comes is pushed', 
   await until('the way back', () => a.pairOf(b)?.operationLog.length === 1)
   await until('heads', () => a.replication.peers()[0]?.heads.get(a.operationLog.key) === 51)
   t.match(a.replication.peers(), [{ name: 'b', connected: true, id: b.id }])
+})
+
+/** Two devices that were long apart: `b` has less to send, and time stands still for it. */
+async function longApart(
+  t: Test,
+  isKnown: boolean
+): Promise<{ a: ReplicatedDevice; b: ReplicatedDevice; waits: VirtualClock; heardByB: number }> {
+  const drive = await ReplicatedDrive.make()
+  const waits = new VirtualClock()
+  const a = await drive.device('a')
+  const announcements = isKnown ? a.pairs.announcements.map(({ bytes }) => bytes) : []
+  const b = await drive.device('b', { clock: waits, announcements })
+  t.teardown(async () => {
+    await a.close()
+    await b.close()
+  })
+  const entries = (count: number): Buffer[] =>
+    Array.from({ length: count }, (_, index) => Buffer.from(`entry ${String(index)}`))
+  await a.operationLog.append(entries(3000), 0)
+  await b.operationLog.append(entries(1000), 0)
+  const on = fabric()
+  a.connect(networkOf(a, on))
+  b.connect(networkOf(b, on))
+  await until('what b did', () => a.pairOf(b)?.operationLog.length === 1000)
+  // Time for what it may not ask for.
+  await new Promise(resolve => setTimeout(resolve, 200))
+  return { a, b, waits, heardByB: b.pairOf(a)?.operationLog.length ?? 0 }
+}
+
+for (const isKnown of [true, false])
+  t.test(`who was long away and has less sends first, ${isKnown ? 'known' : 'new'}`, async t => {
+    const { a, b, waits, heardByB } = await longApart(t, isKnown)
+    t.ok(heardByB < 600, `${String(heardByB)} of 3000 were asked for before it was known`)
+    await b.commit(Buffer.from('live'))
+    await until('it', () => a.pairOf(b)?.operationLog.length === 1001)
+    t.equal(b.pairOf(a)?.operationLog.length, heardByB)
+    waits.advance(TURN_MS_MAX)
+    await until('all', () => b.pairOf(a)?.operationLog.length === 3000)
+    await a.commit(Buffer.from('live'))
+    await until('the next one', () => b.pairOf(a)?.operationLog.length === 3001)
+  })
+
+t.test('who sent first goes on as soon as the other one has merged it', async t => {
+  const { a, b } = await longApart(t, true)
+  await a.commit(Buffer.from('what tells how far a is'), [Buffer.alloc(5000, 1)])
+  await until('all', () => b.pairOf(a)?.operationLog.length === 3001)
+  t.same(await b.pairOf(a)?.contentLog.fetch(0, { deadlineMs: 5000 }), Buffer.alloc(5000, 1))
+})
+
+t.test('who came back is not waited for once more', async t => {
+  const { b, a } = await longApart(t, true)
+  for (const connection of [...(b.network[0]?.connections ?? [])]) await connection.close()
+  await until('all', () => b.pairOf(a)?.operationLog.length === 3000)
+  t.equal(b.replication.peers()[0]?.connected, true)
 })
 
 t.test('three devices in a row: the middle one passes logs on', async t => {

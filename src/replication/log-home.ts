@@ -395,6 +395,7 @@ export class LogHome {
   ): ReplicatedCore {
     const replicated = new ReplicatedCore(core, {
       ...options,
+      isInOrder: options.kind === 'operations',
       ...(options.kind === 'content' && { grants: this.uploads }),
       guard: this.#blocks.guard,
       onArrival: index => this.listener.onArrival(options.key, index),

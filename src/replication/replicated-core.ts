@@ -22,6 +22,9 @@ import type { BlocksOnTheirWay, UploadGrants } from './upload-grants.ts'
 /** How long a log may be, in entries; what peers say beyond it is a lie that would take memory. */
 export const LOG_LENGTH_MAX = 2 ** 26
 
+/** How many entries before those that are sent unasked a peer may lack. */
+export const PUSH_GAP_MAX = 64
+
 /** What is counted for the proofs that come with a block, in bytes. */
 const PROOF_BYTES = 4096
 
@@ -34,6 +37,11 @@ export interface ReplicatedCoreOptions {
   readonly key: LogKey
   /** Whether peers may send blocks unasked. Never for a log of this device. */
   readonly allowPush: boolean
+  /**
+   * Whether an entry is of no use to who lacks one before it. Then nothing is pushed to who lacks
+   * more than {@link PUSH_GAP_MAX}: both ends would work for what has to wait, and it asks anyway.
+   */
+  readonly isInOrder: boolean
   /** Who is served which blocks, of a content log; of other logs everybody is served all. */
   readonly grants?: UploadGrants
   /** Refuses what would use up the disk. */
@@ -214,8 +222,8 @@ export class ReplicatedCore {
   }
 
   /**
-   * Sends entries to every peer that takes them unasked and whose connection is not full; the
-   * others ask for them in their own time.
+   * Sends entries to every peer that takes them unasked, whose connection is not full and that is
+   * not far behind; the others ask for them in their own time.
    *
    * @param from - the first
    * @param to - the one after the last
@@ -223,7 +231,9 @@ export class ReplicatedCore {
   async push(from: number, to: number): Promise<void> {
     if (this.#isFrozen) return
     const { peers } = this.#core.core.replicator
-    const ready = peers.filter(peer => isReady(peer) && !this.#limited.has(peer))
+    const ready = peers.filter(
+      peer => isReady(peer) && !this.#limited.has(peer) && !this.#isFarBehind(peer, from)
+    )
     await Promise.all(ready.map(peer => pushTo(peer, from, to)))
   }
 
@@ -257,6 +267,10 @@ export class ReplicatedCore {
 
   #tell(news: CoreNews, block?: ArrivedBlock): void {
     for (const watcher of this.#watchers) watcher(news, block)
+  }
+
+  #isFarBehind(peer: CorePeer, length: number): boolean {
+    return this.#options.isInOrder && length - peer.remoteContiguousLength > PUSH_GAP_MAX
   }
 
   #limit(peer: CorePeer): void {

@@ -134,6 +134,21 @@ t.test('who sent first goes on as soon as the other one has merged it', async t 
   t.same(await b.pairOf(a)?.contentLog.fetch(0, { deadlineMs: 5000 }), Buffer.alloc(5000, 1))
 })
 
+t.test('what is new is pushed only to who can use it', async t => {
+  const { a, b, waits } = await longApart(t, true)
+  const log = a.operationLog.key
+  const atB = b.logHome.replicated(log)
+  await a.commit(Buffer.from('nothing for b yet'))
+  await until('the length', () => atB?.length === 3001)
+  t.equal(atB?.has(3000), false)
+  waits.advance(TURN_MS_MAX)
+  await until('all', () => atB?.contiguousLength === 3001)
+  await until('that a knows', () => a.logHome.replicated(log)?.isOffered(3000) === true)
+  atB?.unfollow()
+  await a.commit(Buffer.from('unasked'))
+  await until('it', () => b.pairOf(a)?.operationLog.length === 3002)
+})
+
 t.test('who came back is not waited for once more', async t => {
   const { b, a } = await longApart(t, true)
   for (const connection of [...(b.network[0]?.connections ?? [])]) await connection.close()

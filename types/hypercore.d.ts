@@ -40,6 +40,8 @@ declare module 'hypercore' {
     readonly remoteLength: number
     /** How many blocks from 0 on it has without a gap, as it says. */
     readonly remoteContiguousLength: number
+    /** The same as it said last; of a long log the other is less now and then (seen in 11.37.1). */
+    readonly _remoteContiguousLength: number
     /** Which blocks it says that it has, as far as it was asked. */
     readonly remoteBitfield: {
       /** Whether it says that it has this one. */

@@ -22,7 +22,7 @@ import type { BlocksOnTheirWay, UploadGrants } from './upload-grants.ts'
 /** How long a log may be, in entries; what peers say beyond it is a lie that would take memory. */
 export const LOG_LENGTH_MAX = 2 ** 26
 
-/** How many entries before those that are sent unasked a peer may lack. */
+/** How many entries before those that are sent unasked a peer may lack that was not sent them. */
 export const PUSH_GAP_MAX = 64
 
 /** What is counted for the proofs that come with a block, in bytes. */
@@ -38,7 +38,7 @@ export interface ReplicatedCoreOptions {
   /** Whether peers may send blocks unasked. Never for a log of this device. */
   readonly allowPush: boolean
   /**
-   * Whether an entry is of no use to who lacks one before it. Then nothing is pushed to who lacks
+   * Whether an entry is of no use to who lacks one before it. Then nothing is pushed to who may lack
    * more than {@link PUSH_GAP_MAX}: both ends would work for what has to wait, and it asks anyway.
    */
   readonly isInOrder: boolean
@@ -84,6 +84,8 @@ export class ReplicatedCore {
   readonly #core: Core
   readonly #options: ReplicatedCoreOptions
   readonly #limited = new Map<CorePeer, LimitedPeer>()
+  /** Up to where each peer was sent what it did not ask for. */
+  readonly #pushed = new WeakMap<CorePeer, number>()
   readonly #watchers = new Set<CoreWatcher>()
   /** What was sent unasked and may be wanted yet; absent when hypercore has it. */
   #parked: ParkedPushes | undefined
@@ -232,9 +234,9 @@ export class ReplicatedCore {
     if (this.#isFrozen) return
     const { peers } = this.#core.core.replicator
     const ready = peers.filter(
-      peer => isReady(peer) && !this.#limited.has(peer) && !this.#isFarBehind(peer, from)
+      peer => isReady(peer) && !this.#limited.has(peer) && this.#reaches(peer, from)
     )
-    await Promise.all(ready.map(peer => pushTo(peer, from, to)))
+    await Promise.all(ready.map(peer => this.#pushTo(peer, from, to)))
   }
 
   /** Sends blocks to a peer that is limited and may have them, unasked, as far as it takes that. */
@@ -269,8 +271,22 @@ export class ReplicatedCore {
     for (const watcher of this.#watchers) watcher(news, block)
   }
 
-  #isFarBehind(peer: CorePeer, length: number): boolean {
-    return this.#options.isInOrder && length - peer.remoteContiguousLength > PUSH_GAP_MAX
+  /**
+   * Whether a peer has what is before an entry, or nearly all. It says so only now and then; what it
+   * was sent since, and all that was sent right after that, it has or will have.
+   */
+  #reaches(peer: CorePeer, from: number): boolean {
+    if (!this.#options.isInOrder) return true
+    const said = Math.max(peer.remoteContiguousLength, peer._remoteContiguousLength)
+    return from - Math.max(said, this.#pushed.get(peer) ?? 0) <= PUSH_GAP_MAX
+  }
+
+  async #pushTo(peer: CorePeer, from: number, to: number): Promise<void> {
+    for (let index = from; index < to && isReady(peer); index++) {
+      this.#pushed.set(peer, index + 1)
+      // A push that fails is no loss: the peer asks.
+      await peer.push(index).catch(() => undefined)
+    }
   }
 
   #limit(peer: CorePeer): void {
@@ -435,13 +451,6 @@ function answerFromWhereAsked(peer: CorePeer): void {
   peer._handleRequest = request => {
     peer.pushedLength = Math.max(peer.pushedLength, request.upgrade?.start ?? 0)
     return handle(request)
-  }
-}
-
-async function pushTo(peer: CorePeer, from: number, to: number): Promise<void> {
-  for (let index = from; index < to && isReady(peer); index++) {
-    // A push that fails is no loss: the peer asks.
-    await peer.push(index).catch(() => undefined)
   }
 }
 

@@ -3,9 +3,10 @@
  * attached where, what is sent at once.
  *
  * A commit travels so: the content blocks of a small commit and then its operation entry are
- * pushed to every peer whose connection is not full, unasked and without a timer in between. What
- * is not pushed is asked for: operation logs by an open download, content by
- * {@link ContentFetcher} or by whoever reads it. Logs of other devices are passed on the same way
+ * pushed to every peer whose connection is not full, unasked and without a timer in between; the
+ * entry only to those that have nearly all before it. What is not pushed is asked for: operation
+ * logs by an open download (two devices that were long apart one after the other:
+ * {@link UploadTurns}), content by {@link ContentFetcher} or by whoever reads it. Logs of other devices are passed on the same way
  * as our own.
  *
  * @module
@@ -186,7 +187,7 @@ export class Replication {
     this.#parts = parts
     this.#refused = new RefusedPeers(parts.clock)
     const { clock, device } = parts
-    this.#turns = new UploadTurns({ clock, device, onChange: () => this.#turn() })
+    this.#turns = new UploadTurns({ clock, device, onChange: () => this.#turnsChanged() })
     this.#takesContent = parts.takesContent
     const { operationLog, contentLog } = this.#current()
     const lengths = {
@@ -417,14 +418,14 @@ export class Replication {
   #follow({ operationLog }: Announcement): void {
     const core = this.#core(operationLog.key)
     this.#reported.set(operationLog.key, core.contiguousLength)
-    if (!this.#turns.isWaiting || this.#parts.pairs.isOwn(operationLog.key)) core.follow()
+    if (!this.#turns.isHeldBack(operationLog.key)) core.follow()
   }
 
-  /** Asks for operations of others, or no more for now. */
-  #turn(): void {
+  /** Asks for operations of others, but for what is held back for now. */
+  #turnsChanged(): void {
     for (const { operationLog } of this.#parts.pairs.remotes) {
       const core = this.#core(operationLog.key)
-      if (this.#turns.isWaiting) core.unfollow()
+      if (this.#turns.isHeldBack(operationLog.key)) core.unfollow()
       else core.follow()
     }
   }

@@ -9,7 +9,11 @@ import { SystemClock } from '../../bin/system-clock.ts'
 import { logSigner } from '../../src/replication/core-slot.ts'
 import { GuardedMux } from '../../src/replication/guarded-mux.ts'
 import { LogHome } from '../../src/replication/log-home.ts'
-import { LOG_LENGTH_MAX, ReplicatedCore } from '../../src/replication/replicated-core.ts'
+import {
+  LOG_LENGTH_MAX,
+  PUSH_GAP_MAX,
+  ReplicatedCore
+} from '../../src/replication/replicated-core.ts'
 import { SyncError } from '../../src/sync/sync-error.ts'
 import { filled } from '../support/bytes.ts'
 import { MemoryFabric, type MemoryPeerNetwork } from '../support/memory-peer-network.ts'
@@ -191,6 +195,8 @@ t.test('a proof over which hypercore stumbles ends nothing', async t => {
 function guardedCore(parts: {
   readonly verify?: () => Promise<boolean>
   readonly length?: number
+  readonly isInOrder?: boolean
+  readonly peers?: readonly object[]
 }): {
   readonly guarded: ReplicatedCore
   readonly verify: (proof: object, from: object) => Promise<boolean>
@@ -201,6 +207,7 @@ function guardedCore(parts: {
   const unmarked: number[] = []
   const replicator = {
     setAllowPush: () => undefined,
+    peers: parts.peers ?? [],
     _unmarkInflight: (index: number) => unmarked.push(index)
   }
   const inner = { replicator, verify: parts.verify ?? (async () => true) }
@@ -209,6 +216,7 @@ function guardedCore(parts: {
   const options = {
     key: logSigner({ seed: filled(32, 1), userData: filled(32, 2) }).key,
     allowPush: true,
+    isInOrder: parts.isInOrder === true,
     guard: { admit: async () => undefined },
     onArrival: () => undefined,
     onFrozen: () => undefined,
@@ -278,3 +286,40 @@ t.test(
     t.same(handled, taken)
   }
 )
+
+/** A peer that says that it has so many blocks, and which blocks it was sent unasked. */
+function pushablePeer(contiguousLength: number): {
+  readonly peer: { remoteContiguousLength: number }
+  readonly sent: number[]
+} {
+  const sent: number[] = []
+  const peer = {
+    remoteAllowPush: true,
+    paused: false,
+    protomux: { drained: true },
+    remoteContiguousLength: contiguousLength,
+    _remoteContiguousLength: 0,
+    push: async (index: number) => void sent.push(index)
+  }
+  return { peer, sent }
+}
+
+t.test('entries are pushed to those that have nearly all before them', async t => {
+  const [near, far] = [1000 - PUSH_GAP_MAX, 1000 - PUSH_GAP_MAX - 1].map(pushablePeer)
+  if (near === undefined || far === undefined) throw new Error('two peers')
+  const { guarded } = guardedCore({ isInOrder: true, peers: [near.peer, far.peer] })
+  await guarded.push(1000, 1000 + PUSH_GAP_MAX)
+  t.equal(near.sent.length, PUSH_GAP_MAX)
+  await guarded.push(1000 + PUSH_GAP_MAX, 1001 + PUSH_GAP_MAX)
+  t.equal(near.sent.at(-1), 1000 + PUSH_GAP_MAX, 'what it was sent it will have')
+  t.strictSame(far.sent, [])
+  far.peer.remoteContiguousLength = 1001
+  await guarded.push(1001 + PUSH_GAP_MAX, 1002 + PUSH_GAP_MAX)
+  t.strictSame(far.sent, [1001 + PUSH_GAP_MAX], 'it came near')
+})
+
+t.test('content is pushed to whoever takes it', async t => {
+  const { peer, sent } = pushablePeer(0)
+  await guardedCore({ peers: [peer] }).guarded.push(1000, 1002)
+  t.strictSame(sent, [1000, 1001])
+})

@@ -111,7 +111,9 @@ async function longApart(
   await until('what b did', () => a.pairOf(b)?.operationLog.length === 1000)
   // Time for what it may not ask for.
   await new Promise(resolve => setTimeout(resolve, 200))
-  return { a, b, waits, heardByB: b.pairOf(a)?.operationLog.length ?? 0 }
+  const atB = b.logHome.replicated(a.operationLog.key)
+  const heard = Array.from({ length: 3000 }, (_, index) => atB?.has(index) === true)
+  return { a, b, waits, heardByB: heard.filter(Boolean).length }
 }
 
 for (const isKnown of [true, false])
@@ -120,7 +122,7 @@ for (const isKnown of [true, false])
     t.ok(heardByB < 600, `${String(heardByB)} of 3000 were asked for before it was known`)
     await b.commit(Buffer.from('live'))
     await until('it', () => a.pairOf(b)?.operationLog.length === 1001)
-    t.equal(b.pairOf(a)?.operationLog.length, heardByB)
+    t.ok((b.pairOf(a)?.operationLog.length ?? 0) <= heardByB)
     waits.advance(TURN_MS_MAX)
     await until('all', () => b.pairOf(a)?.operationLog.length === 3000)
     await a.commit(Buffer.from('live'))
@@ -149,7 +151,7 @@ t.test('what is new is pushed only to who can use it', async t => {
   await until('it', () => b.pairOf(a)?.operationLog.length === 3002)
 })
 
-t.test('who came back is not waited for once more', async t => {
+t.test('who waited for a device whose connection broke waits no more', async t => {
   const { b, a } = await longApart(t, true)
   for (const connection of [...(b.network[0]?.connections ?? [])]) await connection.close()
   await until('all', () => b.pairOf(a)?.operationLog.length === 3000)

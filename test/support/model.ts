@@ -132,6 +132,10 @@ export const MUTATIONS = [
   'directories move into themselves',
   'edits revive nothing',
   'every name is revived',
+  'files come before directories',
+  'moved directories join others',
+  'renames move one of several directories',
+  'the first change of attributes stays',
   'made directories are apart',
   'names are given by arrival',
   'nothing is ended',
@@ -362,7 +366,10 @@ class Model {
     const parent = this.#seenDirectory(made, operation.parent)
     if (!from || !parent) return
     this.#remove(made, replaced, operation)
-    for (const id of links) this.#move(made, this.#seenLink(made, id), { parent, name }, time)
+    const moved = this.#mutation === 'renames move one of several directories' ? 1 : links.length
+    for (const id of links.slice(0, moved)) {
+      this.#move(made, this.#seenLink(made, id), { parent, name }, time)
+    }
     if (!links.some(id => this.#isSeen(made, id))) return
     touch(from, time)
     touch(parent, time)
@@ -540,7 +547,8 @@ class Model {
 
   #childrenOf(members: readonly Directory[]): ReadonlyMap<Name, ModelChild> {
     const claims = [...this.#directoryClaims(members), ...this.#fileClaims(members)]
-    claims.sort((left, right) => left.rank - right.rank || compareClaims(left, right))
+    const order = this.#mutation === 'files come before directories' ? -1 : 1
+    claims.sort((left, right) => order * (left.rank - right.rank) || compareClaims(left, right))
     const winners = new Map<Name, Claim>()
     for (const claim of claims) if (!winners.has(claim.name)) winners.set(claim.name, claim)
 
@@ -560,7 +568,8 @@ class Model {
       if (!place || !link || !members.includes(place.parent) || !this.#isShown(directory)) continue
       const isMade = place.by === made
       const isApart = isMade && this.#mutation === 'made directories are apart'
-      const key = `${isMade ? 'made' : place.by.key} ${isApart ? link.made.key : ''} ${place.name}`
+      const joins = isMade || this.#mutation === 'moved directories join others'
+      const key = `${joins ? 'made' : place.by.key} ${isApart ? link.made.key : ''} ${place.name}`
       const group = groups.get(key)
       groups.set(key, {
         ...{ name: place.name, by: group?.by ?? place.by },
@@ -606,7 +615,10 @@ class Model {
       ...{ mode, uid, gid, atime: time, mtime: time, ctime: time },
       xattrs: new Map<Name, Uint8Array>()
     }
-    for (const made of this.#changesOf(file)) setAttributes(attributes, made.operation)
+    const changes = this.#changesOf(file)
+    const isReversed = this.#mutation === 'the first change of attributes stays'
+    for (const made of isReversed ? changes.toReversed() : changes)
+      setAttributes(attributes, made.operation)
     const node: ModelNode = {
       ...{ kind, ids: [file.first.made.id], version: file.tip.made.id, rdev, target },
       ...{ nlink: this.#shownLinks(file).length, size: sizeOf(file.tip) },

@@ -280,7 +280,10 @@ function count(
 const OF_DIRECTORIES: readonly Mutation[] = [
   'dead directories are hidden',
   'directories move into themselves',
-  'made directories are apart'
+  'files come before directories',
+  'made directories are apart',
+  'moved directories join others',
+  'renames move one of several directories'
 ]
 
 for (const mutation of MUTATIONS.filter(name => !OF_DIRECTORIES.includes(name))) {

@@ -22,7 +22,7 @@ import type { BlocksOnTheirWay, UploadGrants } from './upload-grants.ts'
 /** How long a log may be, in entries; what peers say beyond it is a lie that would take memory. */
 export const LOG_LENGTH_MAX = 2 ** 26
 
-/** How many entries before those that are sent unasked a peer may lack that was not sent them. */
+/** Entries are sent unasked to who lacks at most so many before them that were not sent either. */
 export const PUSH_GAP_MAX = 64
 
 /** What is counted for the proofs that come with a block, in bytes. */
@@ -161,7 +161,10 @@ export class ReplicatedCore {
     if (!this.#isFrozen) this.#following ??= this.#core.download({ start: 0, end: -1 })
   }
 
-  /** Asks for no further entries until {@link ReplicatedCore.follow}; takes those sent unasked. Idempotent. */
+  /**
+   * Asks for no further entries until {@link ReplicatedCore.follow}; takes those that are sent
+   * unasked. Idempotent.
+   */
   unfollow(): void {
     this.#following?.destroy()
     this.#following = undefined

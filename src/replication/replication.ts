@@ -6,8 +6,8 @@
  * pushed to every peer whose connection is not full, unasked and without a timer in between; the
  * entry only to those that have nearly all before it. What is not pushed is asked for: operation
  * logs by an open download (two devices that were long apart one after the other:
- * {@link UploadTurns}), content by {@link ContentFetcher} or by whoever reads it. Logs of other devices are passed on the same way
- * as our own.
+ * {@link UploadTurns}), content by {@link ContentFetcher} or by whoever reads it. Logs of other
+ * devices are passed on the same way as our own.
  *
  * @module
  */

@@ -18,7 +18,7 @@ import type { LogKey } from '../sync/log.ts'
 /** A device waits for others so long at most, in milliseconds. */
 export const TURN_MS_MAX = 2000
 
-/** Once it has waited it does not wait again until so long after it began, in milliseconds, whoever comes. */
+/** It does not wait again until so long after it last began to, in milliseconds, whoever comes. */
 export const TURN_INTERVAL_MS = 60_000
 
 /**
